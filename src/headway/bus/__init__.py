@@ -1,0 +1,1 @@
+"""How the roles, executors and agents talk: typed messages in sequenced streams over an MQTT broker."""

@@ -1,0 +1,98 @@
+"""What the engine decides. Each decision carries its reason as data; `core.explain` renders it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Union
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why, as data collected while deciding.
+
+    Attributes:
+        code: Stable name, e.g. `best_fit`, `train`, `preempts`, `no_node_fits`, `head_of_line`.
+        facts: The numbers, sorted by name; keys and values are plain JSON.
+    """
+
+    code: str
+    facts: tuple[tuple[str, Any], ...] = ()
+
+    def __getitem__(self, name: str) -> Any:
+        return dict(self.facts)[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Run this attempt on this node.
+
+    Attributes:
+        attempt: Fencing number: 1, 2, 3 … per task.
+        devices: Indices of the GPUs it holds (a share: one index).
+        lease: The allocation it runs under. Attempts of one lease run one after the other on the same resources: a train.
+        position: Its place in the lease, from 0.
+    """
+
+    task: str
+    attempt: int
+    node: str
+    lease: int
+    position: int
+    devices: tuple[int, ...] = ()
+    reason: Reason = Reason("")
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Give these members of a train back if they have not started. The executor acknowledges each (`AttemptReturned`), or
+    says that it started."""
+
+    node: str
+    lease: int
+    attempts: tuple[tuple[str, int], ...]
+    reason: Reason = Reason("")
+
+
+@dataclass(frozen=True, slots=True)
+class Preempt:
+    """Ask the attempt to checkpoint and end within the grace period (microseconds); then it is stopped."""
+
+    task: str
+    attempt: int
+    node: str
+    grace: int
+    reason: Reason = Reason("")
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End an attempt that was withdrawn."""
+
+    task: str
+    attempt: int
+    node: str
+    reason: Reason = Reason("")
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Tell the planner: this attempt ended with its node; it decides what becomes of the task.
+
+    Attributes:
+        started: Whether it may have run: False only if it certainly did not.
+    """
+
+    task: str
+    attempt: int
+    node: str
+    started: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Tell the planner: a withdrawn task that was not allocated is gone."""
+
+    task: str
+
+
+Decision = Union[Start, Recall, Preempt, Stop, Lost, Dropped]

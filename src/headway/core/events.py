@@ -1,0 +1,167 @@
+"""Everything that can happen to the engine. Times are microseconds handed in from outside.
+
+The engine applies the events of a batch in the order given; whoever makes the batch sorts it by (sender, sequence) first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Union
+
+from headway.domain.override import Override
+from headway.domain.resources import Node
+from headway.domain.task import Task
+
+
+class Outcome(StrEnum):
+    """How an attempt ended. Only `FINISHED` lets successors go on."""
+
+    FINISHED = "finished"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+    WORKER_DIED = "worker_died"
+    #: Stopped at the scheduler's wish; the engine queues it again by itself.
+    PREEMPTED = "preempted"
+    #: The node or its executor went away: nobody knows how far it came.
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeJoined:
+    """A node is there, or is there again.
+
+    A new `incarnation` means a new executor: attempts the engine placed on the node that are not in `holds` are lost. The
+    same incarnation again only updates the capacity.
+
+    Attributes:
+        holds: (task, attempt) pairs that the executor has, started or not.
+    """
+
+    node: Node
+    incarnation: str = ""
+    holds: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLost:
+    """The node's lease ran out, or it said goodbye. All attempts on it are lost."""
+
+    node: str
+    incarnation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCordoned:
+    """Nothing new is placed on a cordoned node; what runs there goes on."""
+
+    node: str
+    cordoned: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOffered:
+    """The planner wants this task done. For a known task that waits or queues it replaces what was said before; for one
+    that is allocated it is remembered until the present attempt has ended (the planner may hear of a failure first)."""
+
+    task: Task
+    #: Not to start before (retry back-off).
+    not_before: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TaskWithdrawn:
+    """The planner wants it no more. If it is allocated, the executor is asked to end it."""
+
+    task: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEdited:
+    """Priority, weight (milli) or deadline of a task changed; None leaves as is."""
+
+    task: str
+    priority: int | None = None
+    weight: int | None = None
+    deadline: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarted:
+    """The first instruction of the attempt ran, at `at` by the executor's clock."""
+
+    task: str
+    attempt: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptProgressed:
+    """The task said how far it is, in milli (0 to 1000)."""
+
+    task: str
+    attempt: int
+    done: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptCheckpointed:
+    """A checkpoint is safe in the store: a later attempt goes on from `done` (milli, -1 if the task never said)."""
+
+    task: str
+    attempt: int
+    at: int
+    done: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptReturned:
+    """A member of a train that had not started was called back and is acknowledged: it never will. Queued again, same number."""
+
+    task: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded:
+    """The attempt is over and holds nothing any more.
+
+    Attributes:
+        took: Processing time in microseconds.
+    """
+
+    task: str
+    attempt: int
+    outcome: Outcome
+    took: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySet:
+    """The policy changes from now on, e.g. `priority > srpt`, `strict` or `skip`."""
+
+    order: str
+    discipline: str = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideApplied:
+    """An override is in force until it expires or is reverted."""
+
+    override: Override
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideReverted:
+    """The override ends now."""
+
+    override: str
+
+
+Event = Union[
+    NodeJoined, NodeLost, NodeCordoned, TaskOffered, TaskWithdrawn, TaskEdited, AttemptStarted, AttemptProgressed,
+    AttemptCheckpointed, AttemptReturned, AttemptEnded, PolicySet, OverrideApplied, OverrideReverted,
+]  # fmt: skip

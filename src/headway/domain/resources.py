@@ -1,0 +1,105 @@
+"""What a task asks for and what a node has: integer vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from headway.domain.units import MILLI, parse_bytes, parse_milli, show_bytes, show_milli
+from headway.errors import Invalid
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What one attempt of a task holds while it runs.
+
+    Attributes:
+        cpu: Milli-cores.
+        memory: Bytes.
+        gpu: Milli-GPUs. Below 1000 a share of one single device; else whole devices (a multiple of 1000).
+        other: Any named resource in milli-units, sorted by name, without zeros.
+    """
+
+    cpu: int = MILLI
+    memory: int = 0
+    gpu: int = 0
+    other: tuple[tuple[str, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        if min(self.cpu, self.memory, self.gpu, 0, *(amount for _, amount in self.other)) < 0:
+            raise Invalid(f"a demand cannot be negative: {self}")
+        if self.gpu > MILLI and self.gpu % MILLI:
+            raise Invalid(
+                f"gpu={show_milli(self.gpu)} asks for a fraction above one device",
+                hint="ask for a share of one device (gpu=0.5) or for whole devices (gpu=2)",
+            )
+
+    @classmethod
+    def parse(
+        cls,
+        *,
+        cpu: float | int | str = 1,
+        memory: int | str = 0,
+        gpu: float | int | str = 0,
+        other: Mapping[str, float | int | str] | None = None,
+    ) -> Demand:
+        """From what a person writes: `cpu=0.5, memory="2GiB", gpu=1, other={"license": 1}`."""
+        named = sorted((name, parse_milli(amount, name)) for name, amount in (other or {}).items())
+        return cls(
+            parse_milli(cpu, "cpu"),
+            parse_bytes(memory),
+            parse_milli(gpu, "gpu"),
+            tuple((name, amount) for name, amount in named if amount),
+        )
+
+    @property
+    def devices(self) -> int:
+        """How many devices it touches: a share counts as one."""
+        return -(-self.gpu // MILLI)
+
+    def __str__(self) -> str:
+        parts = [f"cpu {show_milli(self.cpu)}"]
+        if self.memory:
+            parts.append(f"memory {show_bytes(self.memory)}")
+        if self.gpu:
+            parts.append(f"gpu {show_milli(self.gpu)}")
+        parts += [f"{name} {show_milli(amount)}" for name, amount in self.other]
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A machine that runs tasks, and its whole capacity.
+
+    Attributes:
+        name: Unique in the site.
+        cpu: Milli-cores.
+        memory: Bytes.
+        gpus: Number of devices; each holds 1000 milli.
+        other: Named resources in milli-units, sorted by name.
+        labels: Sorted (key, value) pairs.
+    """
+
+    name: str
+    cpu: int
+    memory: int = 0
+    gpus: int = 0
+    other: tuple[tuple[str, int], ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+
+    def lacks(self, demand: Demand) -> tuple[str, int, int] | None:
+        """The first resource of which the empty node has less than asked: (name, asked, has), or None if it could hold it."""
+        if demand.cpu > self.cpu:
+            return ("cpu", demand.cpu, self.cpu)
+        if demand.memory > self.memory:
+            return ("memory", demand.memory, self.memory)
+        if demand.devices > self.gpus:
+            return ("gpu", demand.gpu, self.gpus * MILLI)
+        mine = dict(self.other)
+        for name, amount in demand.other:
+            if amount > mine.get(name, 0):
+                return (name, amount, mine.get(name, 0))
+        return None
+
+    def __str__(self) -> str:
+        return f"{self.name} ({Demand(self.cpu, self.memory, self.gpus * MILLI, self.other)})"

@@ -1,0 +1,44 @@
+"""A task as the scheduler knows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headway.domain.resources import Demand
+from headway.domain.units import MILLI
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One schedulable unit of a run.
+
+    Attributes:
+        id: `<run>/<name>` or `<run>/<name>[3]`, unique for ever.
+        kind: What it has in common with tasks of like length (the function): estimates and trains learn per kind and demand.
+        demand: What it holds while it runs.
+        tenant: Whose it is.
+        priority: Higher goes first where the policy says so.
+        weight: Milli-weight of its completion time.
+        estimate: Processing time in microseconds as its author said it, or None.
+        release: When it was submitted, in microseconds of the service's clock.
+        deadline: When it should be complete, or None.
+        after: Tasks it still waits for; it queues when the last of them has finished.
+        at_most_once: Never run again once it may have started.
+    """
+
+    id: str
+    kind: str = ""
+    demand: Demand = Demand()
+    tenant: str = "default"
+    priority: int = 0
+    weight: int = MILLI
+    estimate: int | None = None
+    release: int = 0
+    deadline: int | None = None
+    after: tuple[str, ...] = ()
+    at_most_once: bool = False
+
+    @property
+    def run(self) -> str:
+        """The run it belongs to."""
+        return self.id.partition("/")[0]

@@ -1,0 +1,145 @@
+"""A workflow: a graph of tasks, traced or written, checked before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Union
+
+from headway.domain.resources import Demand
+from headway.domain.units import MILLI, SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A literal argument: a key into the values that travel beside the workflow, each by reference (`Ref`)."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The result of a task. Of a mapped task: all items as a list, or the matching item where it is mapped over.
+
+    `path` selects inside the result: `scores["best"][0]` is `("best", 0)`.
+    """
+
+    task: str
+    path: tuple[str | int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """A list (or tuple) in which at least one element is an `Output`."""
+
+    items: tuple[Arg, ...]
+    as_tuple: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DictOf:
+    """A dict with string keys in which at least one value is an `Output`."""
+
+    items: tuple[tuple[str, Arg], ...]
+
+
+Arg = Union[Value, Output, ListOf, DictOf]
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """When to try again after the task's own failure.
+
+    Attributes:
+        limit: How many more attempts after the first.
+        delay: Microseconds before the second attempt; doubles each time up to `ceiling`, with up to half of it as jitter.
+        ceiling: Longest delay in microseconds.
+    """
+
+    limit: int = 0
+    delay: int = SECOND
+    ceiling: int = 60 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """One node of the graph; when mapped it becomes one task for each item.
+
+    Attributes:
+        name: Unique in the workflow.
+        function: Key of the function in the bundle, `module:qualname`; empty for a shell task.
+        shell: The command line, with `{name}` for each keyword argument; None for a function.
+        args: Positional arguments.
+        kwargs: Keyword arguments, in the order written.
+        mapped: How many of the leading positional arguments are iterated (zipped); 0 for a plain task.
+        demand: What each attempt holds.
+        estimate: Processing time in microseconds as the author said it, or None.
+        priority: Higher goes first.
+        retry: What happens after a failure.
+        timeout: Longest processing time of an attempt in microseconds, or None.
+        at_most_once: Never run again once it may have started; ends `unknown` if that is in doubt.
+    """
+
+    name: str
+    function: str = ""
+    shell: str | None = None
+    args: tuple[Arg, ...] = ()
+    kwargs: tuple[tuple[str, Arg], ...] = ()
+    mapped: int = 0
+    demand: Demand = Demand()
+    estimate: int | None = None
+    priority: int = 0
+    retry: Retry = Retry()
+    timeout: int | None = None
+    at_most_once: bool = False
+
+    @property
+    def kind(self) -> str:
+        """What its length is learned by."""
+        return self.function or f"shell:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """A graph ready to be submitted.
+
+    Attributes:
+        name: The function's name.
+        tasks: In an order in which each stands after all it depends on.
+        result: What the run returns, or None.
+        tenant: Whose resources it draws on.
+        weight: Milli-weight of its completion time.
+    """
+
+    name: str
+    tasks: tuple[TaskSpec, ...]
+    result: Arg | None = None
+    tenant: str = "default"
+    weight: int = MILLI
+    _index: dict[str, TaskSpec] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._index.update((spec.name, spec) for spec in self.tasks)
+
+    def __getitem__(self, name: str) -> TaskSpec:
+        return self._index[name]
+
+
+def outputs_of(arg: Arg | None) -> list[Output]:
+    """Every `Output` inside an argument, in reading order."""
+    match arg:
+        case Output():
+            return [arg]
+        case ListOf(items):
+            return [found for item in items for found in outputs_of(item)]
+        case DictOf(pairs):
+            return [found for _, item in pairs for found in outputs_of(item)]
+        case _:
+            return []
+
+
+def parents(spec: TaskSpec) -> list[str]:
+    """Names of the tasks whose results this one takes, each once, in reading order."""
+    seen: dict[str, None] = {}
+    for arg in (*spec.args, *(value for _, value in spec.kwargs)):
+        seen.update((output.task, None) for output in outputs_of(arg))
+    return list(seen)
