@@ -1,0 +1,234 @@
+"""The planner's loop: holds every run's graph, offers what is ready and what is a few steps behind, records what is done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic_core import to_json
+
+from headway.bus.messages import (
+    PLANNER,
+    RESOURCE_MANAGER,
+    SCHEDULER,
+    Call,
+    NodesBody,
+    OfferBody,
+    OfferRow,
+    ReportBody,
+    ReportRow,
+    ScheduleBody,
+)
+from headway.core.runs import Offer, Plan, Runs, refuse_impossible
+from headway.domain.codec import ref_from_json, ref_to_json, workflow_from_json
+from headway.domain.codec import arg_to_json as tree_of
+from headway.domain.resources import Node
+from headway.domain.results import Ref
+from headway.domain.units import SECOND
+from headway.errors import Conflict, HeadwayError, Invalid
+from headway.roles.step import CALL, NONSENSE, Input, Output, Step
+from headway.roles.translate import demand_to_model, node_from_model, ref_to_model
+
+#: An offer message holds at most this many tasks, so that no letter grows past a few hundred kilobytes.
+OFFERS_PER_LETTER = 500
+#: Inputs of one task larger than this travel as one blob.
+INPUTS_LIMIT = 32_768
+#: How long an idempotency key is remembered.
+KEY_LIFE = 24 * 3600 * SECOND
+#: Ended runs kept in memory for listings; older ones are read from the archive.
+RECENT_RUNS, RECENT_TASKS = 500, 50_000
+
+
+class Planner:
+    """Owns the graphs (`core.runs`), the idempotency keys, and which calls the scheduler has been told."""
+
+    name = PLANNER
+    logic = "1"
+
+    def __init__(self) -> None:
+        self.runs = Runs()
+        self.nodes: dict[str, Node] = {}
+        #: Idempotency key -> [run, digest of the submission, time].
+        self.keys: dict[str, list[Any]] = {}
+        #: Ended runs that are archived but still in memory, oldest first: run -> number of tasks.
+        self.recent: dict[str, int] = {}
+
+    # ── the step ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def step(self, now: int, inputs: Sequence[Input]) -> Step:
+        """Apply all inputs in order, then plan once."""
+        step = Step()
+        for item in inputs:
+            if item.source == CALL:
+                step.replies[item.seq] = self._call(now, item)
+                continue
+            try:
+                self._take(now, item, step)
+            except NONSENSE as error:
+                step.refuse(item, error)
+        plan = self.runs.drain()
+        self._publish(plan, step)
+        self._archive(now, plan, step)
+        step.changes.extend(self.runs.changes())
+        return step
+
+    def wake_at(self) -> int | None:
+        return None
+
+    # ── what comes in ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _take(self, now: int, item: Input, step: Step) -> None:
+        if item.kind == "report":
+            for row in ReportBody.model_validate_json(item.body).rows:
+                try:
+                    self._report(now, row)
+                except NONSENSE as error:
+                    step.refuse(item, error)
+        elif item.kind == "schedule" and item.source == SCHEDULER:
+            self._schedule(now, ScheduleBody.model_validate_json(item.body))
+        elif item.kind == "nodes" and item.source == RESOURCE_MANAGER:
+            self._nodes(NodesBody.model_validate_json(item.body))
+
+    def _report(self, now: int, row: ReportRow) -> None:
+        value = row.value
+        if row.what == "finished":
+            value = [value[0], ref_from_json(value[1])]
+        self.runs.report(row.task, row.attempt, row.what, row.at, value, now)
+
+    def _schedule(self, now: int, body: ScheduleBody) -> None:
+        for task, attempt, _node, started in body.lost:
+            self.runs.lost(task, attempt, started, now)
+        for task in body.dropped:
+            self.runs.dropped(task, now)
+
+    def _nodes(self, body: NodesBody) -> None:
+        for hello in body.joined:
+            self.nodes[hello.node.name] = node_from_model(hello.node)
+        for name, _incarnation in body.lost:
+            self.nodes.pop(name, None)
+
+    def _call(self, now: int, item: Input) -> dict[str, Any] | HeadwayError:
+        body = json.loads(item.body)
+        try:
+            if item.kind == "submit":
+                return self._submit(now, body)
+            if item.kind == "cancel":
+                self.runs.cancel(body["target"], body["reason"], now)
+                return self._view_of(body["target"])
+            if item.kind == "retry":
+                if body.get("archived") is not None and not self.runs.has(body["run"]):
+                    self.runs.adopt(body["archived"])
+                self.recent.pop(body["run"], None)
+                self.runs.retry(body["run"], now)
+                return self.runs.run_view(body["run"])
+        except HeadwayError as error:
+            return error
+        return Invalid(f"the planner knows no call {item.kind!r}")
+
+    def _view_of(self, target: str) -> dict[str, Any]:
+        return self.runs.task_view(target) if "/" in target else self.runs.run_view(target)
+
+    def _submit(self, now: int, body: dict[str, Any]) -> dict[str, Any]:
+        digest = hashlib.sha256(to_json([body["workflow"], body["values"], body["bundle"]])).hexdigest()
+        key = body.get("key")
+        if key is not None and key in self.keys:
+            run, before, _ = self.keys[key]
+            if before != digest:
+                raise Conflict(f"idempotency key {key!r} was used for another submission, run {run}", hint="use a new key")
+            if self.runs.has(run):
+                return {**self.runs.run_view(run), "repeated": True}
+            return {"id": run, "repeated": True, "archived": True}
+        workflow = workflow_from_json(body["workflow"])
+        if self.nodes:
+            refuse_impossible(workflow, [self.nodes[name] for name in sorted(self.nodes)])
+        values = {name: ref_from_json(ref) for name, ref in body["values"].items()}
+        self.runs.submit(body["run"], workflow, values, body["bundle"], now)
+        if key is not None:
+            self._remember_key(key, body["run"], digest, now)
+        return self.runs.run_view(body["run"])
+
+    def _remember_key(self, key: str, run: str, digest: str, now: int) -> None:
+        self.keys[key] = [run, digest, now]
+        while self.keys:
+            oldest = next(iter(self.keys))
+            if self.keys[oldest][2] > now - KEY_LIFE:
+                break
+            del self.keys[oldest]
+
+    # ── what goes out ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _publish(self, plan: Plan, step: Step) -> None:
+        offers, first = plan.offers, True
+        while first or offers:
+            chunk, offers = offers[:OFFERS_PER_LETTER], offers[OFFERS_PER_LETTER:]
+            body = OfferBody()
+            for offer in chunk:
+                if offer.call not in body.calls:
+                    body.calls[offer.call] = self._call_of(offer.call)
+                body.tasks.append(self._row(offer, step))
+            if first:
+                body.withdraw.extend(plan.withdraw)
+                body.closed.extend(plan.ended)
+            if body.tasks or body.withdraw or body.closed:
+                step.outputs.append(Output(SCHEDULER, (SCHEDULER,), "offer", to_json(body, exclude_defaults=True)))
+            first = False
+
+    def _row(self, offer: Offer, step: Step) -> OfferRow:
+        inputs = {name: ref_to_json(ref) for name, ref in offer.inputs.items()}
+        if len(inputs) > 8:
+            # Many inputs: as one blob if they are large, so that a fan-in over thousands stays a small message.
+            encoded = to_json(inputs)
+            if len(encoded) > INPUTS_LIMIT:
+                sha = hashlib.sha256(encoded).hexdigest()
+                step.blobs[sha] = encoded
+                inputs = {"*": ref_to_json(Ref("blob", sha, len(encoded)))}
+        task = offer.task
+        return OfferRow(task.id, offer.call, offer.item, list(task.after), inputs, task.release, offer.not_before)
+
+    def _call_of(self, key: str) -> Call:
+        """The call of one workflow node, in the protocol's form."""
+        workflow, spec, values, bundle = self.runs.call(key)
+        return Call(
+            run=key.partition("/")[0],
+            name=spec.name,
+            bundle=bundle,
+            function=spec.function,
+            shell=spec.shell,
+            args=[tree_of(arg) for arg in spec.args],
+            kwargs={name: tree_of(arg) for name, arg in spec.kwargs},
+            mapped=spec.mapped,
+            values={name: ref_to_model(ref) for name, ref in values.items()},
+            demand=demand_to_model(spec.demand),
+            kind=spec.kind,
+            tenant=workflow.tenant,
+            priority=spec.priority,
+            weight=workflow.weight,
+            estimate=spec.estimate,
+            timeout=spec.timeout,
+            at_most_once=spec.at_most_once,
+        )
+
+    def _archive(self, now: int, plan: Plan, step: Step) -> None:
+        """Write down runs that ended; forget the oldest beyond what listings keep at hand."""
+        for run in plan.ended:
+            view = self.runs.run_view(run)
+            step.documents.append((run, view["state"], view["submitted"], to_json(self.runs.archive(run))))
+            self.recent[run] = sum(view["counts"].values())
+        while len(self.recent) > RECENT_RUNS or (len(self.recent) > 1 and sum(self.recent.values()) > RECENT_TASKS):
+            oldest = next(iter(self.recent))
+            del self.recent[oldest]
+            self.runs.forget(oldest)
+
+    # ── persistence ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def snapshot(self) -> Any:
+        nodes = [[n.name, n.cpu, n.memory, n.gpus, n.other, n.labels] for n in self.nodes.values()]
+        return {"runs": self.runs.snapshot(), "nodes": nodes, "keys": self.keys, "recent": self.recent}
+
+    def restore(self, tree: Any) -> None:
+        self.runs = Runs.restore(tree["runs"])
+        pairs = lambda rows: tuple((name, amount) for name, amount in rows)  # noqa: E731
+        self.nodes = {n[0]: Node(n[0], n[1], n[2], n[3], pairs(n[4]), pairs(n[5])) for n in tree["nodes"]}
+        self.keys, self.recent = dict(tree["keys"]), dict(tree["recent"])

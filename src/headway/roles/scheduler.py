@@ -1,0 +1,234 @@
+"""The scheduler's loop: feeds the engine what planner, executors and resource manager say; publishes what it decides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic_core import to_json
+
+from headway.bus.messages import (
+    PLANNER,
+    RESOURCE_MANAGER,
+    SCHEDULER,
+    Call,
+    GrantRow,
+    LeaseBody,
+    NodesBody,
+    OfferBody,
+    OfferRow,
+    ReportBody,
+    ReportRow,
+    ScheduleBody,
+)
+from headway.bus.topics import executor_name
+from headway.core import events
+from headway.core.decisions import Dropped, Lost, Preempt, Recall, Start, Stop
+from headway.core.engine import LOGIC, Engine
+from headway.domain.override import Override
+from headway.domain.resources import Demand
+from headway.errors import HeadwayError, Invalid
+from headway.roles.step import CALL, NONSENSE, Input, Output, Step
+from headway.roles.translate import demand_from_model, event_from_edit, event_from_report, node_from_model, task_from_row
+
+
+@dataclass(slots=True)
+class Payload:
+    """What an executor needs beyond the engine's view of a task."""
+
+    call: str
+    item: int | None
+    #: Producer name -> ref; null until an earlier member of the same train has reported it.
+    inputs: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """The messages of one step, gathered per receiver."""
+
+    leases: dict[str, LeaseBody] = field(default_factory=dict)
+    planner: ScheduleBody = field(default_factory=ScheduleBody)
+
+    def lease(self, node: str) -> LeaseBody:
+        return self.leases.setdefault(node, LeaseBody())
+
+
+class Scheduler:
+    """Owns the engine, and beside it what the engine need not know: calls, inputs, which executor incarnation a node has."""
+
+    name = SCHEDULER
+    logic = LOGIC
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.calls: dict[str, Call] = {}
+        self.payloads: dict[str, Payload] = {}
+        #: Producer task -> offered tasks that lack its result.
+        self.consumers: dict[str, list[str]] = {}
+        self.incarnations: dict[str, str] = {}
+        self.demands: dict[str, Demand] = {}
+
+    # ── the step ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def step(self, now: int, inputs: Sequence[Input]) -> Step:
+        """Apply all inputs in order, then decide once."""
+        step = Step()
+        for item in inputs:
+            if item.source == CALL:
+                step.replies[item.seq] = self._call(now, item)
+                continue
+            try:
+                self._take(now, item, step)
+            except NONSENSE as error:
+                step.refuse(item, error)
+        self._publish(self.engine.decide(now), step)
+        return step
+
+    def _take(self, now: int, item: Input, step: Step) -> None:
+        if item.kind == "report":
+            for row in ReportBody.model_validate_json(item.body).rows:
+                try:
+                    self._report(now, row)
+                except NONSENSE as error:
+                    step.refuse(item, error)
+        elif item.kind == "offer" and item.source == PLANNER:
+            self._offers(now, OfferBody.model_validate_json(item.body))
+        elif item.kind == "nodes" and item.source == RESOURCE_MANAGER:
+            self._nodes(now, NodesBody.model_validate_json(item.body))
+
+    def wake_at(self) -> int | None:
+        return self.engine.wake_at()
+
+    # ── what comes in ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _offers(self, now: int, body: OfferBody) -> None:
+        for key, call in body.calls.items():
+            self.calls[key] = call
+            self.demands[key] = demand_from_model(call.demand)
+        for row in body.tasks:
+            self._offer(now, row)
+        for task, reason in body.withdraw:
+            self.engine.apply(events.TaskWithdrawn(task, reason), now)
+        for edit in body.edits:
+            self.engine.apply(event_from_edit(edit), now)
+        for run in body.closed:
+            for key in [key for key in self.calls if key.startswith(f"{run}/")]:
+                del self.calls[key], self.demands[key]
+
+    def _offer(self, now: int, row: OfferRow) -> None:
+        inputs: dict[str, Any] = dict(row.inputs)
+        for producer in row.after:
+            inputs.setdefault(producer.partition("/")[2], None)
+            self.consumers.setdefault(producer, []).append(row.task)
+        self.payloads[row.task] = Payload(row.call, row.item, inputs)
+        task = task_from_row(row, self.calls[row.call], self.demands[row.call])
+        self.engine.apply(events.TaskOffered(task, row.not_before), now)
+
+    def _report(self, now: int, row: ReportRow) -> None:
+        event = event_from_report(row)
+        if row.what == "finished":
+            self._deliver(row.task, row.value[1])
+        self.engine.apply(event, now)
+        if isinstance(event, events.AttemptEnded):
+            self._forget(row.task)
+
+    def _deliver(self, producer: str, ref: Any) -> None:
+        """Hand a result to the offered tasks that lack it."""
+        for consumer in self.consumers.pop(producer, ()):
+            payload = self.payloads.get(consumer)
+            if payload is not None:
+                payload.inputs[producer.partition("/")[2]] = ref
+
+    def _forget(self, task: str) -> None:
+        """Drop the payload of a task that left the engine."""
+        if not self.engine.knows(task):
+            self.payloads.pop(task, None)
+            self.consumers.pop(task, None)
+
+    def _nodes(self, now: int, body: NodesBody) -> None:
+        for hello in body.joined:
+            self.incarnations[hello.node.name] = hello.incarnation
+            joined = events.NodeJoined(node_from_model(hello.node), hello.incarnation, tuple(map(tuple, hello.holds)))  # type: ignore[arg-type]
+            self.engine.apply(joined, now)
+        for node, incarnation in body.lost:
+            self.engine.apply(events.NodeLost(node, incarnation), now)
+        for node, cordoned in body.cordoned:
+            self.engine.apply(events.NodeCordoned(node, cordoned), now)
+
+    def _call(self, now: int, item: Input) -> dict[str, Any] | HeadwayError:
+        body = json.loads(item.body)
+        try:
+            if item.kind == "policy":
+                self.engine.apply(events.PolicySet(body["order"], body["discipline"]), now)
+                return {"order": body["order"], "discipline": body["discipline"]}
+            if item.kind == "override":
+                override = Override(**body)
+                self.engine.apply(events.OverrideApplied(override), now)
+                return dict(body)
+            if item.kind == "revert":
+                self.engine.apply(events.OverrideReverted(body["id"]), now)
+                return dict(body)
+        except HeadwayError as error:
+            return error
+        return Invalid(f"the scheduler knows no call {item.kind!r}")
+
+    # ── what goes out ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _publish(self, decisions: Sequence[Any], step: Step) -> None:
+        out = Outgoing()
+        for decision in decisions:
+            match decision:
+                case Start():
+                    self._grant(decision, out)
+                case Recall(node, lease, attempts):
+                    out.lease(node).recalls.append((lease, list(attempts)))
+                case Preempt(task, attempt, node, grace):
+                    out.lease(node).preempts.append((task, attempt, grace))
+                case Stop(task, attempt, node, reason):
+                    out.lease(node).stops.append((task, attempt, reason.code))
+                case Lost(task, attempt, node, started):
+                    out.planner.lost.append((task, attempt, node, started))
+                    self._forget(task)
+                case Dropped(task):
+                    out.planner.dropped.append(task)
+                    self._forget(task)
+        if out.planner.lost or out.planner.dropped:
+            step.outputs.append(Output(PLANNER, (PLANNER,), "schedule", to_json(out.planner)))
+        for node, body in out.leases.items():
+            name = executor_name(node)
+            step.outputs.append(Output(name, (name,), "lease", to_json(body), self._epoch(node)))
+
+    def _grant(self, start: Start, out: Outgoing) -> None:
+        payload = self.payloads[start.task]
+        body = out.lease(start.node)
+        body.calls.setdefault(payload.call, self.calls[payload.call])
+        body.grants.append(
+            GrantRow(
+                start.task, start.attempt, start.lease, start.position, payload.call, payload.item, payload.inputs, list(start.devices)
+            )
+        )
+
+    def _epoch(self, node: str) -> int:
+        """A new executor begins its lease stream anew: what was on the way to the former one is void."""
+        return int(self.incarnations.get(node, 0))
+
+    # ── persistence ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def snapshot(self) -> Any:
+        return {
+            "engine": self.engine.snapshot(),
+            "calls": {key: call.model_dump(exclude_defaults=True) for key, call in self.calls.items()},
+            "payloads": {task: [p.call, p.item, p.inputs] for task, p in self.payloads.items()},
+            "consumers": self.consumers,
+            "incarnations": self.incarnations,
+        }
+
+    def restore(self, tree: Any) -> None:
+        self.engine = Engine.restore(tree["engine"])
+        self.calls = {key: Call(**call) for key, call in tree["calls"].items()}
+        self.demands = {key: demand_from_model(call.demand) for key, call in self.calls.items()}
+        self.payloads = {task: Payload(*fields) for task, fields in tree["payloads"].items()}
+        self.consumers = {task: list(waiting) for task, waiting in tree["consumers"].items()}
+        self.incarnations = dict(tree["incarnations"])
