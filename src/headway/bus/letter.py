@@ -93,15 +93,21 @@ def _decode_slowly(data: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def _checked(stream: str, head: dict[str, Any], body: bytes) -> Letter:
-    get = head.get
-    sender, kind, epoch, seq, version = get("from"), get("kind"), get("epoch"), get("seq"), get("v")
+    version = head.get("v")
     if type(version) is int and version > VERSION:
         raise BadEnvelope(
             f"an envelope has version {version}, this Headway reads up to {VERSION}", hint="upgrade this process"
         )
-    time, corr, cause = get("time", 0), get("corr", ""), get("cause", "")
-    texts = type(sender) is str and type(kind) is str and type(corr) is str and type(cause) is str
-    numbers = type(epoch) is int and type(seq) is int and type(version) is int and type(time) is int
-    if not (texts and numbers and epoch >= 0 and seq >= 1):
-        raise BadEnvelope(f"an envelope lacks a field or has one of the wrong type: {str(head)[:200]}")
-    return Letter(sender, stream, epoch, seq, kind, body, time, corr, cause)
+    try:
+        letter = Letter(
+            head["from"], stream, head["epoch"], head["seq"], head["kind"], body,
+            head.get("time", 0), head.get("corr", ""), head.get("cause", ""),
+        )  # fmt: skip
+    except KeyError as missing:
+        raise BadEnvelope(f"an envelope has no {missing}: {str(head)[:200]}") from None
+    texts = type(letter.sender) is str and type(letter.kind) is str
+    texts = texts and type(letter.corr) is str and type(letter.cause) is str
+    numbers = type(letter.epoch) is int and type(letter.seq) is int and type(letter.time) is int
+    if not (texts and numbers and type(version) is int and letter.epoch >= 0 and letter.seq >= 1):
+        raise BadEnvelope(f"an envelope has a field of the wrong type: {str(head)[:200]}")
+    return letter
