@@ -340,7 +340,7 @@ def curve_picture(curve: Sequence[Mapping[str, float]]) -> str:
     text = io.StringIO()
     figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
     svg = text.getvalue()
-    return svg[svg.index("<svg") :].replace("#000000", "currentColor")
+    return svg[svg.index("<svg") :].replace("#000000", "currentColor").replace("#0f766e", "rgb(var(--good))")
 
 
 def confusion_table(confusion: Sequence[Sequence[int]]) -> str:
@@ -437,7 +437,7 @@ dt { color: var(--soft); font-size: .85rem } dd { margin: 0; font-weight: 600 }
 .track b { width: .2rem; height: 1.1rem; border-radius: .1rem; background: var(--ink) }
 .best span, .best strong { color: rgb(var(--good)); font-weight: 700 } .best .track b { background: rgb(var(--good)) }
 .scale { display: flex; justify-content: space-between; margin: 0; color: var(--soft); font-size: .8rem }
-svg { display: block; width: 100%; height: auto }
+svg { display: block; width: 100%; height: auto; fill: currentColor }
 table { border-collapse: separate; border-spacing: 2px; width: 100%; table-layout: fixed; max-width: 34rem;
   font-variant-numeric: tabular-nums; font-size: clamp(.72rem, 3.2vw, .95rem) }
 th { font-weight: 500; color: var(--soft) } td { text-align: center; padding: 0; aspect-ratio: 1; border-radius: 3px;
