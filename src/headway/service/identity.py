@@ -1,0 +1,87 @@
+"""Who may call: bearer tokens, kept in files of mode 0600.
+
+A submission is code, so a token is needed on loopback too. The owner's token is made at the first `headway up`.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from headway.errors import Denied, Unavailable
+
+OWNER = "owner"
+
+
+class Tokens:
+    """The tokens that are accepted, each with the principal it stands for."""
+
+    def __init__(self, by_token: Mapping[str, str]) -> None:
+        if not by_token:
+            raise ValueError("a service without a token would refuse everybody")
+        self._known = [(token.encode(), principal) for token, principal in by_token.items()]
+
+    def principal(self, presented: str) -> str | None:
+        """Who this token stands for, or None. Every token is compared in full, so the time taken tells nothing."""
+        raw, found = presented.encode("utf-8", "surrogateescape"), None
+        for token, principal in self._known:
+            if hmac.compare_digest(token, raw):
+                found = principal
+        return found
+
+
+def ensure_token(path: Path) -> str:
+    """The token in the file; makes one (256 bits of chance, mode 0600) if there is none.
+
+    Raises:
+        Denied: Others may read the file: the token in it is no secret.
+    """
+    try:
+        return read_token(path)
+    except FileNotFoundError:
+        token = secrets.token_urlsafe(32)
+        write_private(path, token + "\n")
+        return token
+
+
+def read_token(path: Path) -> str:
+    """The token in the file. Raises FileNotFoundError, or Denied if others may read it."""
+    try:
+        with path.open(encoding="ascii") as file:
+            if os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+                raise Denied(
+                    f"{path} can be read by others",
+                    hint=f"delete it and run `headway up` to make a new one: rm {path}",
+                )
+            token = file.read().strip()
+    except PermissionError:
+        raise Denied(
+            f"{path} cannot be read by this user", hint="use the account that ran `headway up`"
+        ) from None
+    except UnicodeDecodeError:
+        token = ""
+    if not token:
+        raise Denied(
+            f"{path} holds no token", hint=f"delete it and run `headway up` to make a new one: rm {path}"
+        )
+    return token
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file of mode 0600 whole or not at all (a new file renamed over the old one)."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            file.write(text)
+        fresh.replace(path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise Unavailable(
+            f"{path} cannot be written: {error.strerror}",
+            hint="the state folder must be writable and have space",
+        ) from error

@@ -1,0 +1,87 @@
+"""What the HTTP layer needs from the roles and the store, no more. The roles implement these; tests bring fakes.
+
+Views are plain JSON dicts. Times are integer microseconds since the epoch.
+
+A run view is `{"id", "name", "tenant", "state", "submitted", "ended", "counts": {state: n}, "result": tree | None,
+"error": None | {"task", "type", "message"}}`; a result tree has `{"ref": {...}}` leaves under `{"list": [...]}`,
+`{"tuple": [...]}` and `{"dict": {...}}`. A task view is `{"id", "run", "name", "state", "attempt", "attempts", "node",
+"started", "ended", "took", "result", "error", "progress"}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Protocol
+
+View = dict[str, Any]
+
+RUN_STATES = ("running", "finished", "failed", "cancelled")
+TASK_STATES = ("waiting", "queued", "running", "finished", "failed", "cancelled", "skipped", "unknown")
+
+
+class PlannerPort(Protocol):
+    """The planner: runs and tasks. Coroutines resolve after the commit; plain methods read and never commit."""
+
+    async def submit(self, body: View) -> View:
+        """Accept `{"run", "workflow", "values", "bundle", "key", "by"}`; returns the run view.
+
+        The same key again returns the first run's view with `"repeated": true`; with another body it raises Conflict.
+        """
+        ...
+
+    async def cancel(self, target: str, reason: str, by: str) -> View:
+        """Cancel a run or one task; returns its view."""
+        ...
+
+    async def retry(self, run: str, by: str) -> View:
+        """Run again what failed, was skipped or cancelled; returns the run view."""
+        ...
+
+    def runs(self, state: str | None, limit: int, after: str | None) -> list[View]:
+        """Newest first, those older than the run `after`."""
+        ...
+
+    def run(self, id: str) -> View:
+        """Raises NotFound."""
+        ...
+
+    def tasks(self, run: str | None, state: str | None, limit: int, offset: int) -> list[View]: ...
+
+    def task(self, id: str) -> View:
+        """Raises NotFound."""
+        ...
+
+    def stats(self) -> View: ...
+
+    def subscribe(self) -> AsyncIterator[View]:
+        """Changes from now on: `{"n", "type": "task" | "run", ...view fields}`, or `{"type": "reset"}` to who is behind."""
+        ...
+
+
+class SchedulerPort(Protocol):
+    """The scheduler: reasons, nodes, policy and overrides."""
+
+    def why(self, task: str, at: int | None) -> View:
+        """`{"task", "state", "text", ...}`. Raises NotFound."""
+        ...
+
+    def nodes(self) -> list[View]: ...
+
+    def stats(self) -> View: ...
+
+    async def set_policy(self, order: str, discipline: str, by: str) -> View: ...
+
+    async def override(self, body: View) -> View: ...
+
+    async def revert(self, id: str, by: str) -> View: ...
+
+
+class BlobsPort(Protocol):
+    """The store of values and bundles by their SHA-256."""
+
+    def has(self, sha: str) -> bool: ...
+
+    def path(self, sha: str) -> Path: ...
+
+    def size(self, sha: str) -> int: ...

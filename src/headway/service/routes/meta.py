@@ -1,0 +1,91 @@
+"""`/v1/health`, `/v1/version`, `/v1/stats`, `/v1/events`: the service about itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from importlib import metadata
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+
+from headway.errors import Unavailable
+from headway.service.routes.models import COMMON, example
+from headway.service.routes.runs import HEARTBEAT, sse
+from headway.service.state import Ports, Shared
+from headway.service.stream import changes_of
+
+router = APIRouter(tags=["service"], responses=COMMON)
+
+API_VERSION = "v1"
+
+
+def version_of() -> str:
+    """The installed version; a source tree that is not installed has none."""
+    try:
+        return metadata.version("headway")
+    except metadata.PackageNotFoundError:
+        return "0+source"
+
+
+@router.get(
+    "/version",
+    summary="Version",
+    responses={200: example({"headway": "0.1.0", "api": "v1"}, "Of the program and the API.")},
+)
+async def version() -> dict[str, str]:
+    return {"headway": version_of(), "api": API_VERSION}
+
+
+@router.get(
+    "/health/live", summary="The process answers", responses={200: example({"status": "live"}, "It does.")}
+)
+async def live() -> dict[str, str]:
+    return {"status": "live"}
+
+
+@router.get(
+    "/health/ready", summary="It takes work", responses={200: example({"status": "ready"}, "It does.")}
+)
+async def ready(ports: Ports) -> dict[str, Any]:
+    """Both roles answer and the service is not stopping; else 503 says which does not."""
+    if ports.stopping or ports.hub.closing:
+        raise Unavailable("the service is stopping", hint="wait for the next `headway up`")
+    for name, role in (("planner", ports.planner), ("scheduler", ports.scheduler)):
+        state = role.stats()
+        if not state.get("ready", True):
+            raise Unavailable(
+                f"the {name} is not ready yet: {state.get('waiting_for', 'it is reading its journal')}"
+            )
+    return {"status": "ready"}
+
+
+@router.get(
+    "/stats",
+    summary="Counts of the roles",
+    responses={200: example({"planner": {}, "scheduler": {}}, "As they keep them.")},
+)
+async def stats(ports: Ports) -> dict[str, Any]:
+    return {"planner": ports.planner.stats(), "scheduler": ports.scheduler.stats()}
+
+
+@router.get(
+    "/events",
+    summary="Watch everything",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "Server-sent events: `task`, `run`, `reset`.",
+            "content": {"text/event-stream": {}},
+        }
+    },
+)
+async def events(ports: Ports) -> StreamingResponse:
+    return StreamingResponse(
+        _events(ports), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+    )
+
+
+async def _events(ports: Shared) -> AsyncIterator[bytes]:
+    async for change in changes_of(ports.hub, lambda _: True, HEARTBEAT, first=True):
+        yield sse(change["type"], change, change.get("n")) if change else b": still here\n\n"

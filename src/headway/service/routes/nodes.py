@@ -1,0 +1,30 @@
+"""`/v1/nodes`: what there is to run on."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+
+from headway.service.routes.models import COMMON, example
+from headway.service.state import Ports
+
+router = APIRouter(prefix="/nodes", tags=["nodes"], responses=COMMON)
+
+NODE_EXAMPLE = {
+    "name": "local",
+    "cpu": 4000,
+    "cpu_free": 1000,
+    "memory": 8589934592,
+    "memory_free": 8589934592,
+    "gpus": 0,
+    "running": 3,
+}
+
+
+@router.get(
+    "",
+    summary="List nodes",
+    responses={200: example([NODE_EXAMPLE], "Amounts in milli-units, memory in bytes.")},
+)
+async def nodes(ports: Ports) -> Response:
+    return JSONResponse(ports.scheduler.nodes())

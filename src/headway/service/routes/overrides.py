@@ -1,0 +1,51 @@
+"""`/v1/overrides` and `/v1/policy`: what a person may change about who goes first. On the record, with an end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from headway.errors import Invalid
+from headway.service.routes.models import COMMON, CONFLICT, MISSING, OverrideBody, PolicyBody, example
+from headway.service.state import Ports, Principal
+
+router = APIRouter(tags=["overrides"], responses=COMMON)
+
+OVERRIDE_EXAMPLE = {
+    "id": "o-1", "kind": "boost", "target": "train-7f3a9c", "by": "owner", "reason": "the demo is at three", "expires": 1764003600000000,
+}  # fmt: skip
+
+
+@router.post(
+    "/overrides",
+    status_code=201,
+    summary="Override",
+    responses={201: example(OVERRIDE_EXAMPLE, "In force."), **MISSING, **CONFLICT},
+)
+async def override(body: OverrideBody, ports: Ports, by: Principal) -> dict[str, Any]:
+    """Boost, hold or pin a task or a whole run. It expires by itself or is reverted."""
+    if (body.kind == "pin") != bool(body.node):
+        raise Invalid(
+            "a pin needs 'node', and only a pin has one", hint='send {"kind": "pin", "node": "local", …}'
+        )
+    return await ports.scheduler.override({**body.model_dump(), "by": by})
+
+
+@router.delete(
+    "/overrides/{id}",
+    summary="Revert an override",
+    responses={200: example(OVERRIDE_EXAMPLE, "It has ended."), **MISSING},
+)
+async def revert(id: str, ports: Ports, by: Principal) -> dict[str, Any]:
+    return await ports.scheduler.revert(id, by)
+
+
+@router.put(
+    "/policy",
+    summary="Change the policy",
+    responses={200: example({"order": "priority > srpt", "discipline": "skip"}, "In force from now on.")},
+)
+async def policy(body: PolicyBody, ports: Ports, by: Principal) -> dict[str, Any]:
+    """Running tasks go on; the queue is ordered anew."""
+    return await ports.scheduler.set_policy(body.order, body.discipline, by)

@@ -1,0 +1,296 @@
+"""What an operator may set, and where it comes from: defaults < user file < project file < environment < flags.
+
+A plain dataclass and `tomllib`: the command line reads it at every start and must stay quick.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from headway.domain.units import parse_bytes, parse_milli
+from headway.errors import Invalid
+
+FILE_NAME = "headway.toml"
+DISCIPLINES = ("strict", "skip")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Who goes first. `order` is a composition such as `priority > srpt`; `discipline` is `strict` or `skip`."""
+
+    order: str = "priority > fcfs"
+    discipline: str = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """What this machine offers to tasks; None takes what the machine has.
+
+    Attributes:
+        name: Of the node; unique in the site.
+        cpus: Milli-cores.
+        memory: Bytes.
+        gpus: Devices.
+    """
+
+    name: str = "local"
+    cpus: int | None = None
+    memory: int | None = None
+    gpus: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """Where the service listens and how much it takes.
+
+    Attributes:
+        host: A loopback address.
+        port: 0 takes a free one.
+        json_limit: Largest JSON body in bytes.
+        blob_limit: Largest value or bundle in bytes.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    json_limit: int = 8 * 2**20
+    blob_limit: int = 2 * 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of it.
+
+    Attributes:
+        state: The state folder (layout: `docs/internals/README.md`).
+        site: First level of every topic after `headway/`.
+        broker: URL of an MQTT broker (`mqtt://` or `mqtts://`); empty starts our own.
+    """
+
+    state: Path = field(default_factory=lambda: default_state(os.environ))
+    site: str = "local"
+    broker: str = ""
+    policy: Policy = Policy()
+    node: NodeSettings = NodeSettings()
+    http: HttpSettings = HttpSettings()
+
+
+def default_state(env: Mapping[str, str]) -> Path:
+    """`$XDG_STATE_HOME/headway`, usually `~/.local/state/headway`."""
+    base = env.get("XDG_STATE_HOME") or str(Path(env.get("HOME", "~")).expanduser() / ".local" / "state")
+    return Path(base) / "headway"
+
+
+def user_file(env: Mapping[str, str]) -> Path:
+    """`$XDG_CONFIG_HOME/headway/headway.toml`, usually `~/.config/headway/headway.toml`."""
+    base = env.get("XDG_CONFIG_HOME") or str(Path(env.get("HOME", "~")).expanduser() / ".config")
+    return Path(base) / "headway" / FILE_NAME
+
+
+def project_file(start: Path) -> Path | None:
+    """The nearest `headway.toml` in `start` or a folder above it."""
+    for folder in (start, *start.parents):
+        if (folder / FILE_NAME).is_file():
+            return folder / FILE_NAME
+    return None
+
+
+# ── one reader per key: what a person writes, to what the code uses ───────────────────────────────────────────────────
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str):
+        raise Invalid(f"{what} = {value!r} is not a text", hint=f'write {what} = "..."')
+    return value
+
+
+def _name(value: Any, what: str) -> str:
+    text = _text(value, what)
+    if not text or not all(c.isalnum() or c in "-_" for c in text) or not text.isascii():
+        raise Invalid(f"{what} = {value!r} is not a name", hint="use letters, digits, '-' and '_'")
+    return text
+
+
+def _path(value: Any, what: str) -> Path:
+    if isinstance(value, Path):
+        return value.expanduser()
+    if not _text(value, what):
+        raise Invalid(f"{what} is empty", hint="give the path of a folder")
+    return Path(value).expanduser()
+
+
+def _whole(low: int, high: int) -> Any:
+    def read(value: Any, what: str) -> int:
+        try:
+            number = int(value) if not isinstance(value, (bool, float)) else None
+        except (TypeError, ValueError):
+            number = None
+        if number is None or not low <= number <= high:
+            raise Invalid(f"{what} = {value!r} is not a whole number from {low} to {high}")
+        return number
+
+    return read
+
+
+def _size(value: Any, what: str) -> int:
+    if isinstance(value, str) and value.strip().isdigit():
+        value = int(value)
+    return parse_bytes(value, what)
+
+
+def _host(value: Any, what: str) -> str:
+    text = _text(value, what)
+    if text not in ("127.0.0.1", "::1", "localhost"):
+        raise Invalid(
+            f"{what} = {value!r} is not a loopback address",
+            hint="the service listens on 127.0.0.1, ::1 or localhost; reach it from elsewhere through an ssh tunnel",
+        )
+    return text
+
+
+def _broker(value: Any, what: str) -> str:
+    text = _text(value, what)
+    if text and not text.startswith(("mqtt://", "mqtts://")):
+        raise Invalid(
+            f"{what} = {value!r} is not the URL of a broker",
+            hint="write mqtt://host:1883 or mqtts://host:8883",
+        )
+    return text
+
+
+def _discipline(value: Any, what: str) -> str:
+    if value not in DISCIPLINES:
+        raise Invalid(f"{what} = {value!r} is not a discipline", hint=f"one of: {', '.join(DISCIPLINES)}")
+    return str(value)
+
+
+#: Every key there is, as `section.key`, with its reader. The order is that of the reference page.
+KEYS: dict[str, Any] = {
+    "state": _path,
+    "site": _name,
+    "broker": _broker,
+    "policy.order": _text,
+    "policy.discipline": _discipline,
+    "node.name": _name,
+    "node.cpus": parse_milli,
+    "node.memory": _size,
+    "node.gpus": _whole(0, 1024),
+    "http.host": _host,
+    "http.port": _whole(0, 65535),
+    "http.json_limit": _size,
+    "http.blob_limit": _size,
+}
+
+
+def load(
+    flags: Mapping[str, Any] | None = None,
+    *,
+    env: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Settings:
+    """Read every source and merge them.
+
+    Args:
+        flags: By key (`"node.cpus"`); None values are ignored.
+        env: Instead of the process's environment.
+        folder: Where the search for the project's file starts; the current folder otherwise.
+
+    Raises:
+        Invalid: An unknown key or a wrong value; it names the source and the key.
+    """
+    env = os.environ if env is None else env
+    merged: dict[str, Any] = {"state": default_state(env)}
+    for source, raw in _sources(dict(flags or {}), env, folder or Path.cwd()):
+        merged.update(_read(source, raw))
+    return _build(merged)
+
+
+def _sources(
+    flags: dict[str, Any], env: Mapping[str, str], folder: Path
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path in (user_file(env), project_file(folder)):
+        if path is not None and path.is_file():
+            yield str(path), _toml(path)
+    yield "the environment", _environment(env)
+    yield "the command line", {key: value for key, value in flags.items() if value is not None}
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    """The file's keys, flat. A relative state folder is relative to the file."""
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Invalid(
+            f"{path} is not TOML: {error}", hint="write key = value lines and [section] headers"
+        ) from None
+    except OSError as error:
+        raise Invalid(f"{path} cannot be read: {error.strerror}") from None
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat.update((f"{key}.{inner}", item) for inner, item in value.items())
+        else:
+            flat[key] = value
+    if isinstance(flat.get("state"), str) and flat["state"]:
+        flat["state"] = str(path.parent / Path(flat["state"]).expanduser())
+    return flat
+
+
+def variable(key: str) -> str:
+    """The environment variable of a key: `node.cpus` -> `HEADWAY_NODE_CPUS`."""
+    return "HEADWAY_" + key.replace(".", "_").upper()
+
+
+def _environment(env: Mapping[str, str]) -> dict[str, Any]:
+    """Only known names are read: other `HEADWAY_*` variables belong to tasks, clients and tests."""
+    found = {variable(key): key for key in KEYS}
+    return {found[name]: value for name, value in env.items() if name in found and value != ""}
+
+
+def _read(source: str, raw: Mapping[str, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key, value in raw.items():
+        if key not in KEYS:
+            near = (
+                get_close_matches(key, KEYS, n=1)
+                or [k for k in KEYS if k.rpartition(".")[2] == key.rpartition(".")[2]][:1]
+            )
+            hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(KEYS)}"
+            raise Invalid(f"{source}: there is no setting {key!r}", hint=hint, key=key, source=source)
+        try:
+            values[key] = KEYS[key](value, key)
+        except Invalid as error:
+            raise Invalid(f"{source}: {error.message}", hint=error.hint, key=key, source=source) from None
+    return values
+
+
+def _build(values: Mapping[str, Any]) -> Settings:
+    parts: dict[str, Any] = {}
+    for section in ("policy", "node", "http"):
+        inner = {k.partition(".")[2]: v for k, v in values.items() if k.startswith(section + ".")}
+        default = next(f.default for f in fields(Settings) if f.name == section)
+        parts[section] = replace(default, **inner)  # type: ignore[type-var]
+    plain = {k: v for k, v in values.items() if "." not in k}
+    return Settings(**plain, **parts)
+
+
+def to_json(settings: Settings) -> dict[str, Any]:
+    """Flat by key, plain values: for a child process and for `headway status -o json`."""
+    flat: dict[str, Any] = {}
+    for key in KEYS:
+        value: Any = settings
+        for part in key.split("."):
+            value = getattr(value, part)
+        flat[key] = str(value) if isinstance(value, Path) else value
+    return flat
+
+
+def from_json(flat: Mapping[str, Any]) -> Settings:
+    """The inverse of `to_json`: values are already what the code uses."""
+    values = {key: (Path(value) if key == "state" else value) for key, value in flat.items() if key in KEYS}
+    return _build(values)

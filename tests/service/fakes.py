@@ -1,0 +1,250 @@
+"""A planner, a scheduler and a blob store in memory that keep the ports' contracts, and a server that runs them."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from headway.errors import Conflict, Invalid, NotFound
+from headway.service.http import App, make_app
+from headway.service.identity import Tokens
+from headway.service.server import bind, serve, url_of
+from headway.settings import HttpSettings, Settings
+
+TOKEN = "a-token-for-tests"
+START = 1_764_000_000_000_000
+
+
+class FakePlanner:
+    """Runs whose tasks end when a test says so."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, dict[str, Any]] = {}
+        self.task_views: dict[str, dict[str, Any]] = {}
+        self.keys: dict[str, tuple[str, str]] = {}
+        self.submitted: list[dict[str, Any]] = []
+        self.calls: list[tuple[str, ...]] = []
+        self.fail_next: BaseException | None = None
+        self.auto_finish = False
+        self.stats_view: dict[str, Any] = {"ready": True}
+        self.result: dict[str, Any] | None = {"ref": {"kind": "json", "data": 42, "size": 2}}
+        self._watchers: list[asyncio.Queue[dict[str, Any]]] = []
+        self._n = 0
+
+    # the port ----------------------------------------------------------------------------------------------------
+
+    async def submit(self, body: dict[str, Any]) -> dict[str, Any]:
+        if self.fail_next is not None:
+            error, self.fail_next = self.fail_next, None
+            raise error
+        assert set(body) == {"run", "workflow", "values", "bundle", "key", "by"}
+        if not isinstance(body["workflow"].get("name"), str):
+            raise Invalid("workflow.name is missing")
+        content = json.dumps([body["workflow"], body["values"], body["bundle"]])
+        if body["key"] in self.keys:
+            first, same = self.keys[body["key"]]
+            if same != content:
+                raise Conflict(f"the key {body['key']!r} belongs to another submission, run {first}")
+            return copy.deepcopy(self.by_id[first]) | {"repeated": True}
+        if body["run"] in self.by_id:
+            raise Conflict(f"there is a run {body['run']!r} already")
+        if body["key"]:
+            self.keys[body["key"]] = (body["run"], content)
+        self.submitted.append(body)
+        self.add(body["run"], body["workflow"]["name"], [t["name"] for t in body["workflow"].get("tasks", ())])
+        if self.auto_finish:
+            self.finish(body["run"])
+        return copy.deepcopy(self.by_id[body["run"]])
+
+    async def cancel(self, target: str, reason: str, by: str) -> dict[str, Any]:
+        self.calls.append(("cancel", target, reason, by))
+        view = self.task(target) if "/" in target else self.run(target)
+        if view["state"] not in ("running", "queued", "waiting"):
+            raise Conflict(f"{target} is over: {view['state']}")
+        if "/" in target:
+            self.change_task(target, state="cancelled")
+            return self.task(target)
+        self.finish(target, "cancelled")
+        return self.run(target)
+
+    async def retry(self, run: str, by: str) -> dict[str, Any]:
+        self.calls.append(("retry", run, by))
+        view = self.run(run)
+        if view["state"] == "running":
+            raise Conflict(f"{run} is running")
+        self._change_run(run, state="running", ended=None)
+        return self.run(run)
+
+    def runs(self, state: str | None, limit: int, after: str | None) -> list[dict[str, Any]]:
+        newest = sorted(self.by_id.values(), key=lambda view: -view["submitted"])
+        if after is not None:
+            newest = [view for view in newest if view["submitted"] < self.run(after)["submitted"]]
+        return [copy.deepcopy(view) for view in newest if state in (None, view["state"])][:limit]
+
+    def run(self, id: str) -> dict[str, Any]:
+        if id not in self.by_id:
+            raise NotFound(f"there is no run {id!r}")
+        return copy.deepcopy(self.by_id[id])
+
+    def tasks(self, run: str | None, state: str | None, limit: int, offset: int) -> list[dict[str, Any]]:
+        if run is not None:
+            self.run(run)
+        found = [v for v in self.task_views.values() if run in (None, v["run"]) and state in (None, v["state"])]
+        return copy.deepcopy(found[offset : offset + limit])
+
+    def task(self, id: str) -> dict[str, Any]:
+        if id not in self.task_views:
+            raise NotFound(f"there is no task {id!r}")
+        return copy.deepcopy(self.task_views[id])
+
+    def stats(self) -> dict[str, Any]:
+        return dict(self.stats_view)
+
+    async def subscribe(self) -> AsyncIterator[dict[str, Any]]:
+        queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._watchers.append(queue)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._watchers.remove(queue)
+
+    # what tests do -----------------------------------------------------------------------------------------------
+
+    @property
+    def watchers(self) -> int:
+        return len(self._watchers)
+
+    def add(self, id: str, name: str = "flow", tasks: list[str] | None = None) -> None:
+        names = tasks or ["one"]
+        self.by_id[id] = {
+            "id": id, "name": name, "tenant": "default", "state": "running", "submitted": START + len(self.by_id), "ended": None,
+            "counts": {"queued": len(names)}, "result": None, "error": None,
+        }  # fmt: skip
+        for task in names:
+            self.task_views[f"{id}/{task}"] = {
+                "id": f"{id}/{task}", "run": id, "name": task, "state": "queued", "attempt": 1, "attempts": [], "node": None,
+                "started": None, "ended": None, "took": None, "result": None, "error": None, "progress": None,
+            }  # fmt: skip
+
+    def change_task(self, id: str, **fields: Any) -> None:
+        self.task_views[id].update(fields)
+        self.publish({"type": "task", **self.task_views[id]})
+
+    def _change_run(self, id: str, **fields: Any) -> None:
+        self.by_id[id].update(fields)
+        self.publish({"type": "run", **self.by_id[id]})
+
+    def publish(self, change: dict[str, Any]) -> None:
+        self._n += 1
+        for queue in self._watchers:
+            queue.put_nowait({"n": self._n, **change})
+
+    def finish(self, id: str, state: str = "finished", error: dict[str, Any] | None = None) -> None:
+        for task, view in self.task_views.items():
+            if view["run"] == id:
+                self.change_task(task, state="finished" if state == "finished" else state)
+        done = sum(v["run"] == id for v in self.task_views.values())
+        self._change_run(
+            id, state=state, ended=START + 10**6, counts={state: done}, error=error,
+            result=self.result if state == "finished" else None,
+        )  # fmt: skip
+
+
+class FakeScheduler:
+    """Remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+        self.node_views = [
+            {"name": "local", "state": "up", "cpu": 4000, "cpu_free": 1000, "memory": 2**33, "memory_free": 2**33, "gpus": 0, "running": 3}
+        ]  # fmt: skip
+
+    def why(self, task: str, at: int | None) -> dict[str, Any]:
+        self.calls.append(("why", task, at))
+        if task.endswith("/ghost"):
+            raise NotFound(f"there is no task {task!r}")
+        return {"task": task, "state": "queued", "text": "waits for cpu: asked 2, free 1 of 4 on local", "place": 3}
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return copy.deepcopy(self.node_views)
+
+    def stats(self) -> dict[str, Any]:
+        return {"ready": True, "decisions": 7}
+
+    async def set_policy(self, order: str, discipline: str, by: str) -> dict[str, Any]:
+        if "nonsense" in order:
+            raise Invalid(f"there is no order {order!r}", hint="known: fcfs, srpt, priority")
+        self.calls.append(("policy", order, discipline, by))
+        return {"order": order, "discipline": discipline}
+
+    async def override(self, body: dict[str, Any]) -> dict[str, Any]:
+        self.calls.append(("override", body))
+        return {"id": "o-1", **body}
+
+    async def revert(self, id: str, by: str) -> dict[str, Any]:
+        if id != "o-1":
+            raise NotFound(f"there is no override {id!r}")
+        self.calls.append(("revert", id, by))
+        return {"id": id, "reverted": True}
+
+
+class FolderBlobs:
+    """Files under their hash, as the store lays them out."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, sha: str) -> Path:
+        return self._folder / sha[:2] / sha[2:]
+
+    def has(self, sha: str) -> bool:
+        return self.path(sha).is_file()
+
+    def size(self, sha: str) -> int:
+        return self.path(sha).stat().st_size
+
+
+class Service:
+    """An app on fakes."""
+
+    def __init__(self, state: Path, **http: Any) -> None:
+        self.planner, self.scheduler = FakePlanner(), FakeScheduler()
+        self.blobs = FolderBlobs(state / "blobs")
+        self.settings = Settings(state=state, http=HttpSettings(**http))
+        self.app: App = make_app(self.planner, self.scheduler, self.blobs, self.settings, Tokens({TOKEN: "owner"}))
+
+
+@contextmanager
+def served(service: Service) -> Iterator[str]:
+    """The service on a real socket, in a thread with a loop of its own; gives its URL."""
+    sock = bind(service.settings)
+    url = url_of(sock)
+    started = threading.Event()
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+
+    async def run() -> None:
+        ready = asyncio.Event()
+        task = asyncio.create_task(serve(service.app, sock, stop=stop, ready=ready, grace=2))
+        await ready.wait()
+        started.set()
+        await task
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(run(),), daemon=True)
+    thread.start()
+    assert started.wait(10)
+    service.loop = loop  # type: ignore[attr-defined]
+    try:
+        yield url
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(10)
+        assert not thread.is_alive(), "the server did not stop"
+        loop.close()
