@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast lint docs bench clean
+.PHONY: help install demo test test-fast lint docs picture bench clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## ?(.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -37,6 +37,9 @@ lint: install  ## ruff, mypy --strict, import layers
 
 docs: install  ## run every Python block of the documents and look up every command they name
 	$(BIN)/python -m pytest tests/docs $(ARGS)
+
+picture: install  ## draw the demo's terminal for the README
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python docs/picture.py docs/images/demo.svg headway demo
 
 bench: install  ## the benchmarks, beside Ray and Celery where those can be installed (a quiet machine, half an hour)
 	@status=0; for file in benchmarks/bench_*.py; do $(BIN)/python $$file $(ARGS) || status=1; done; exit $$status
