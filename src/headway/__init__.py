@@ -1,0 +1,44 @@
+"""Headway: an orchestrator for AI workflows. What a user needs is here, and is loaded when it is first asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headway.authoring.context import checkpoint as checkpoint
+    from headway.authoring.context import progress as progress
+    from headway.authoring.decorators import task as task
+    from headway.authoring.decorators import workflow as workflow
+    from headway.authoring.shell import shell as shell
+    from headway.client import AsyncClient as AsyncClient
+    from headway.client import Client as Client
+    from headway.errors import HeadwayError as HeadwayError
+
+__version__ = "0.1.0"
+
+#: Name -> the module that holds it. Loading them here would cost every user what only some need.
+_EXPORTS = {
+    "AsyncClient": "headway.client",
+    "Client": "headway.client",
+    "HeadwayError": "headway.errors",
+    "checkpoint": "headway.authoring.context",
+    "progress": "headway.authoring.context",
+    "shell": "headway.authoring.shell",
+    "task": "headway.authoring.decorators",
+    "workflow": "headway.authoring.decorators",
+}
+
+__all__ = ["AsyncClient", "Client", "HeadwayError", "checkpoint", "progress", "shell", "task", "workflow"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'headway' has no attribute {name!r}")
+    value = getattr(import_module(_EXPORTS[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_EXPORTS})

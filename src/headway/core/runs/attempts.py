@@ -1,0 +1,188 @@
+"""What an attempt's report means for its task: recorded once, tried again, or given up.
+
+Each attempt has a number that only grows (the scheduler's fence). A report about an attempt that has ended already, about one
+older than the newest, or about a task that has ended, changes nothing and is counted.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+from headway.core.runs import flow
+from headway.core.runs.graph import Step
+from headway.core.runs.run import UNACKED, Run
+from headway.core.runs.states import LIVE
+from headway.domain.results import Ref
+from headway.domain.units import show_time
+from headway.domain.workflow import Retry
+
+#: A worker's death is more often the machine's fault than the task's: so many more attempts, whatever the task says.
+DEATHS_MOST = 2
+#: A task that takes its node down every time must end some day.
+LOSSES_MOST = 20
+#: Attempts kept in a task's history.
+HISTORY_MOST = 50
+
+_OWN, _DEATHS, _LOSSES = 0, 1, 2
+
+
+def report(run: Run, step: Step, row: int, attempt: int, what: str, at: int, value: Any, now: int) -> bool:
+    """Take one row of an executor's report.
+
+    Args:
+        what: As in `bus.messages.ReportRow`.
+        at: Microseconds of the wall clock.
+        value: started: pid; progress and checkpoint: done in milli; finished: [took, Ref]; other outcomes: [took, error].
+
+    Returns:
+        False if it was stale or a repetition, and nothing has changed.
+    """
+    if what == "returned":
+        return True
+    if run.state[row] not in LIVE:
+        if what == "cancelled" and run.flags[row] & UNACKED:
+            run.flags[row] &= ~UNACKED
+            return True
+        return False
+    if attempt <= run.fence[row] or (attempt < run.attempt[row] and what != "preempted"):
+        return False
+    run.attempt[row] = max(attempt, run.attempt[row])
+    if what == "started":
+        run.started[row] = at
+        run.set(step, row, "start")
+    elif what in ("progress", "checkpoint"):
+        if isinstance(value, int) and value >= 0:
+            run.progress[row] = value
+            run.touched[step.index, row] = None
+    else:
+        took, detail = (value[0], value[1]) if value else (0, None)
+        _ended(run, step, row, attempt, what, at, took, detail, now)
+    return True
+
+
+def _ended(
+    run: Run, step: Step, row: int, attempt: int, what: str, at: int, took: int, detail: Any, now: int
+) -> None:
+    spec = step.spec
+    run.fence[row] = attempt
+    run.took[row] = took
+    run.progress.pop(row, None)
+    if what == "finished":
+        run.ended_at[row] = at
+        run.started[row] = run.started[row] or at - took
+        flow.finish(run, step, row, detail if isinstance(detail, Ref) else Ref(*detail))
+        return
+    run.flags[row] &= ~UNACKED
+    _remember(run, row, attempt, what, took)
+    if what in ("failed", "timed_out"):
+        run.errors[row] = _error(what, detail, took)
+        if spec.at_most_once or _count(run, row, _OWN) > spec.retry.limit:
+            _give_up(run, step, row, "fail", now)
+        else:
+            again(run, step, row, now + _delay(run, step, row, attempt, _OWN))
+    elif what == "worker_died":
+        run.errors[row] = _error(what, detail, took)
+        if spec.at_most_once:
+            _give_up(run, step, row, "lose", now)
+        elif _count(run, row, _DEATHS) > max(spec.retry.limit, DEATHS_MOST):
+            _give_up(run, step, row, "fail", now)
+        else:
+            again(run, step, row, now + _delay(run, step, row, attempt, _DEATHS))
+    elif what == "preempted":
+        if spec.at_most_once:
+            run.errors[row] = _error(what, None, took)
+            _give_up(run, step, row, "lose", now, held=True)
+        elif attempt == run.attempt[row]:
+            again(run, step, row, None)
+    else:  # cancelled, lost: not by our wish, or by one that was taken back since
+        lost(run, step, row, attempt, True, now, remember=False)
+
+
+def lost(
+    run: Run, step: Step, row: int, attempt: int, started: bool, now: int, *, remember: bool = True
+) -> bool:
+    """The attempt went down with its node.
+
+    Args:
+        started: Whether it may have run.
+        remember: False if the caller has put it into the history.
+
+    Returns:
+        False if the attempt was known to have ended.
+    """
+    if run.state[row] not in LIVE or (remember and attempt <= run.fence[row]):
+        return False
+    started = started or (run.attempt[row] == attempt and run.started[row] > 0)
+    run.fence[row] = max(attempt, run.fence[row])
+    run.attempt[row] = max(attempt, run.attempt[row])
+    run.progress.pop(row, None)
+    if remember:
+        _remember(run, row, attempt, "lost", 0)
+    if step.spec.at_most_once and started:
+        run.errors[row] = _error("lost", None, 0)
+        _give_up(run, step, row, "lose", now)
+    elif _count(run, row, _LOSSES) > LOSSES_MOST:
+        message = f"the node it ran on was lost {LOSSES_MOST + 1} times"
+        run.errors[row] = {"type": "Lost", "message": message, "traceback": ""}
+        _give_up(run, step, row, "fail", now)
+    else:
+        again(run, step, row, 0)
+    return True
+
+
+def again(run: Run, step: Step, row: int, not_before: int | None) -> None:
+    """Back to the queue; offered anew, unless the scheduler does that by itself (`not_before` None)."""
+    if run.is_free(step, row):
+        run.set(step, row, "again")
+    else:
+        run.set(step, row, "wait")
+    run.touched[step.index, row] = None
+    if not_before is not None:
+        flow.offer(run, step, row, not_before)
+
+
+def _give_up(run: Run, step: Step, row: int, what: str, now: int, *, held: bool = False) -> None:
+    """End the task for good; `held` says that the scheduler still has it, so that it must be withdrawn."""
+    flow.note_failure(run, step, row)
+    if not held:
+        run.flags[row] = 0
+    run.offers.pop((step.index, row), None)
+    flow.end(run, step, row, what, run.errors[row]["message"], now)
+
+
+def _remember(run: Run, row: int, attempt: int, outcome: str, took: int) -> None:
+    history = run.earlier.setdefault(row, [])
+    history.append((attempt, outcome, took))
+    if len(history) > HISTORY_MOST:
+        del history[0]
+
+
+def _count(run: Run, row: int, which: int) -> int:
+    tries = run.tries.setdefault(row, [0, 0, 0])
+    tries[which] += 1
+    return tries[which]
+
+
+def _delay(run: Run, step: Step, row: int, attempt: int, which: int) -> int:
+    """Exponential back-off with equal jitter (half fixed, half by chance), the chance being a hash: a replay waits as long."""
+    retry: Retry = step.spec.retry
+    whole = min(retry.ceiling, retry.delay << min(run.tries[row][which] - 1, 40))
+    chance = zlib.crc32(f"{run.id_of(step, row)}:{attempt}".encode())
+    return whole - ((whole >> 1) * chance >> 32)
+
+
+def _error(what: str, detail: Any, took: int) -> dict[str, Any]:
+    usual = {
+        "timed_out": ("TimedOut", f"it ran longer than its timeout ({show_time(took)})"),
+        "worker_died": ("WorkerDied", "the worker process died"),
+        "preempted": ("Unknown", "it was stopped for another task and may not run twice"),
+        "lost": ("Unknown", "its node went away while it ran, and it may not run twice"),
+    }
+    kind, message = usual.get(what, ("Error", "it failed without saying why"))
+    given = detail if isinstance(detail, dict) else {}
+    return {
+        "type": str(given.get("type") or kind),
+        "message": str(given.get("message") or message),
+        "traceback": str(given.get("traceback") or ""),
+    }

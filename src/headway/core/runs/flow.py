@@ -1,0 +1,330 @@
+"""What follows from what: a task that finished frees others, a map grows as its length is known, a failure skips its heirs.
+
+Nothing here recurses over the graph, as a chain may be longer than Python's stack: what follows is put on the run's agenda
+(complete steps, lengths that may be known) and worked off in `settle`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from headway.core.runs.graph import ALL, ITEM, Step
+from headway.core.runs.run import AFTER_MOST, EMPTY, GATHER_MOST, KNOWN, OFFERED, UNACKED, Run
+from headway.core.runs.states import CANCELLED, DEAD, FAILED, LIVE, RERUNNABLE, UNKNOWN, WAITING
+from headway.domain.results import Ref
+from headway.domain.workflow import ListOf, Output, Value
+from headway.errors import Invalid
+
+#: How many levels below a ready task are offered with it, so that a chain can ride on one train.
+LOOK_AHEAD = 16
+#: The look-ahead is renewed when a task at a multiple of this depth finishes: it never falls below half, at two visits a task.
+RENEW = 8
+
+
+def begin(run: Run, now: int) -> None:
+    """Lay out the rows of a new run and offer what is ready.
+
+    Raises:
+        Invalid: Literal lists that are mapped over together differ in length.
+    """
+    for step in run.steps:
+        length = length_of(run, step) if step.mapped else 1
+        if isinstance(length, str):
+            raise Invalid(f"task {step.spec.name!r}: {length}", task=step.spec.name)
+        step.items, step.rows = length, length or 1
+        step.base = run.grow(step.rows)
+    run.recount()
+    for step in run.steps:
+        if step.items == 0:
+            _finish_empty(run, step, now)
+    settle(run, now)
+    for step in run.steps:
+        if step.items and not step.blocked:
+            free(run, step, run.rows_of(step))
+
+
+# ── offers ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def offer(run: Run, step: Step, row: int, not_before: int = 0) -> None:
+    """Have the next drain offer the row; an older withdrawal that nobody has seen yet is void."""
+    run.flags[row] |= OFFERED
+    run.offers[step.index, row] = not_before
+    if run.withdrawn and run.withdrawn.pop(run.id_of(step, row), None) is not None:
+        run.flags[row] = (run.flags[row] | KNOWN) & ~UNACKED
+
+
+def withdraw(run: Run, step: Step, row: int, reason: str) -> None:
+    """Take the row back from the scheduler, if it has it or is about to get it."""
+    run.offers.pop((step.index, row), None)
+    if run.flags[row] & KNOWN:
+        run.withdrawn[run.id_of(step, row)] = reason
+        run.flags[row] |= UNACKED
+    run.flags[row] &= ~(OFFERED | KNOWN)
+
+
+def free(run: Run, step: Step, rows: Iterable[int]) -> None:
+    """Queue those rows that wait for nothing any more. One that was looked ahead is with the scheduler already."""
+    for row in rows:
+        if run.state[row] == WAITING and not run.waits[row]:
+            run.set(step, row, "ready")
+            if not run.flags[row] & OFFERED:
+                offer(run, step, row)
+                if step.children:
+                    look_ahead(run, step, row)
+
+
+def look_ahead(run: Run, step: Step, row: int, *, renew: bool = False) -> None:
+    """Offer successors whose unfinished parents are all offered, level by level.
+
+    Args:
+        renew: Also walk through successors that are offered already, to reach those behind them.
+    """
+    level: dict[tuple[int, int], None] = {(step.index, row): None}
+    for _ in range(LOOK_AHEAD):
+        below: dict[tuple[int, int], None] = {}
+        for number, here in level:
+            for child, there in _successors(run, run.steps[number], here):
+                if run.state[there] != WAITING:
+                    continue
+                if run.flags[there] & OFFERED:
+                    if renew:
+                        below[child.index, there] = None
+                elif _all_offered(run, child, there):
+                    offer(run, child, there)
+                    below[child.index, there] = None
+        if not below:
+            return
+        level = below
+
+
+def _successors(run: Run, step: Step, row: int) -> Iterable[tuple[Step, int]]:
+    for number, kind in step.children:
+        child = run.steps[number]
+        if child.items is None or child.doomed:
+            continue
+        if kind == ITEM:
+            yield child, child.base + row - step.base
+        elif not step.left or (step.left <= AFTER_MOST and step.rows <= GATHER_MOST):
+            for index in range(child.rows) if kind == ALL else (child.some or {})[step.index]:
+                yield child, child.base + index
+
+
+def _all_offered(run: Run, step: Step, row: int) -> bool:
+    waits_for = run.unfinished(step, row)
+    return waits_for is not None and all(run.flags[parent] & OFFERED for _, parent in waits_for)
+
+
+def _levels(run: Run, step: Step) -> int:
+    """How many levels of steps that have not finished stand above this one, counted up to the look-ahead."""
+    level, count = [step], 0
+    while count < LOOK_AHEAD:
+        above = {parent: None for below in level for parent, _ in below.parents if run.steps[parent].left}
+        if not above:
+            break
+        level, count = [run.steps[parent] for parent in above], count + 1
+    return count
+
+
+# ── ends ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def finish(run: Run, step: Step, row: int, ref: Ref) -> None:
+    """Record the result and free what waited for it."""
+    run.set(step, row, "finish")
+    run.result[row] = ref
+    if (
+        run.flags[row] & UNACKED
+    ):  # cancelled, retried, and yet the first attempt made it: the new offer must go
+        withdraw(run, step, row, "it has finished")
+    run.flags[row] &= ~(OFFERED | KNOWN)
+    run.offers.pop((step.index, row), None)
+    run.errors.pop(row, None)
+    step.left -= 1
+    for number, kind in step.children:
+        child = run.steps[number]
+        if kind == ITEM and child.items:
+            there = child.base + row - step.base
+            run.waits[there] -= 1
+            if not run.waits[there] and not child.blocked:
+                free(run, child, (there,))
+    if not step.left:
+        run.agenda.append(("complete", step))
+    elif not step.depth % RENEW and step.children:
+        look_ahead(run, step, row, renew=True)
+
+
+def end(run: Run, step: Step, row: int, what: str, reason: str, now: int) -> None:
+    """End a live row in one of the dead states (`fail`, `cancel`, `skip`, `lose`) and skip all that needs it."""
+    stack = [(step, row, what)]
+    while stack:
+        step, row, what = stack.pop()
+        if run.state[row] not in LIVE:
+            continue
+        run.set(step, row, what)
+        run.ended_at[row] = now
+        run.progress.pop(row, None)
+        withdraw(run, step, row, reason)
+        heirs = [(child, there, "skip") for child, there in _heirs(run, step, row)]
+        stack.extend(reversed(heirs))
+
+
+def _heirs(run: Run, step: Step, row: int) -> Iterable[tuple[Step, int]]:
+    """Rows that cannot run without this one."""
+    for number, kind in step.children:
+        child = run.steps[number]
+        if kind == ALL:
+            if not child.doomed:
+                child.doomed = True
+                for there in run.rows_of(child):
+                    yield child, there
+        elif kind == ITEM:
+            if child.items is not None:
+                yield child, child.base + row - step.base
+            elif step.items is None:  # it will never have items, so neither will the child
+                yield child, child.base
+        elif child.items is not None:
+            for index in (child.some or {})[step.index]:
+                yield child, child.base + index
+
+
+# ── growth ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def settle(run: Run, now: int) -> None:
+    """Work off the agenda: steps that are complete free or grow others, which may be complete in turn."""
+    while run.agenda:
+        what, step = run.agenda.popleft()
+        if what == "grow":
+            _grow(run, step, now)
+            continue
+        for number, kind in step.children:
+            child = run.steps[number]
+            if kind == ALL:
+                child.blocked -= 1
+                rows: Iterable[int] = run.rows_of(child)
+            elif kind == ITEM or child.items is None:
+                rows = ()
+            else:
+                rows = [child.base + index for index in (child.some or {})[step.index]]
+                for row in rows:
+                    run.waits[row] -= 1
+            if child.items is None:
+                _grow(run, child, now)
+            elif not child.blocked and child.items:
+                free(run, child, rows)
+        if not step.depth % RENEW and step.children and step.items:
+            look_ahead(run, step, step.base + step.rows - 1, renew=True)
+
+
+def _grow(run: Run, step: Step, now: int) -> None:
+    """Give an unexpanded map its items, if their number is known by now."""
+    if step.items is not None or run.state[step.base] != WAITING:
+        return
+    length = length_of(run, step)
+    if length is None:
+        return
+    if isinstance(length, str):
+        run.errors[step.base] = {"type": "Invalid", "message": length, "traceback": ""}
+        note_failure(run, step, step.base)
+        end(run, step, step.base, "fail", length, now)
+        return
+    step.items = length
+    if length == 0:
+        _finish_empty(run, step, now)
+    else:
+        run.set(step, step.base, "expand")
+        step.base, step.rows, step.left = run.grow(length), length, length
+        run.count_waits(step)
+        _skip_orphans(run, step, now)
+        if not step.blocked:
+            free(run, step, run.rows_of(step))
+        if _levels(run, step) < LOOK_AHEAD:
+            for row in run.rows_of(step):
+                if run.state[row] == WAITING and not run.flags[row] & OFFERED and _all_offered(run, step, row):
+                    offer(run, step, row)
+    for number, _ in step.children:
+        if run.steps[number].items is None:
+            run.agenda.append(("grow", run.steps[number]))
+
+
+def _finish_empty(run: Run, step: Step, now: int) -> None:
+    """A map over nothing is done, with an empty list."""
+    finish(run, step, step.base, EMPTY)
+    run.started[step.base] = run.ended_at[step.base] = now
+
+
+def _skip_orphans(run: Run, step: Step, now: int) -> None:
+    """Of a map that just grew: skip the items whose own parent is dead already."""
+    if any(kind != ALL and run.has_dead(run.steps[parent]) for parent, kind in step.parents):
+        for row in run.rows_of(step):
+            if any(run.state[other] in DEAD for _, other in run.parents_of(step, row)):
+                end(run, step, row, "skip", "what it needs has failed", now)
+
+
+def length_of(run: Run, step: Step) -> int | str | None:
+    """How many items a map has: the number, None if not known yet, or what is wrong, in words."""
+    lengths: list[tuple[str, int]] = []
+    for position, arg in enumerate(step.spec.args[: step.spec.mapped]):
+        length: int | None = None
+        if isinstance(arg, ListOf):
+            length = len(arg.items)
+        elif isinstance(arg, Value):
+            ref = run.values[arg.key]
+            if (length := ref.items) is None:
+                return f"it is mapped over {ref.text or 'a value'}, which is not a list"
+        elif isinstance(arg, Output):
+            parent = run.names[arg.task]
+            if parent.mapped:
+                length = parent.items
+            elif (result := run.ref(parent.base)) is not None:
+                if (length := result.items) is None:
+                    what = result.text or "a value"
+                    return f"it is mapped over the result of {arg.task!r}, which is not a list: {what}"
+        if length is None:
+            return None
+        lengths.append((f"argument {position + 1}", length))
+    if len({length for _, length in lengths}) > 1:
+        return "it is mapped over lists of different length: " + ", ".join(
+            f"{who} has {n} items" for who, n in lengths
+        )
+    return lengths[0][1]
+
+
+def note_failure(run: Run, step: Step, row: int) -> None:
+    """Keep the first failure as the run's own error."""
+    if run.error is None:
+        error = run.errors[row]
+        run.error = {"task": run.id_of(step, row), "type": error["type"], "message": error["message"]}
+
+
+def rerun(run: Run, now: int) -> int:
+    """Bring what failed, was cancelled or skipped back to life, with fresh tries.
+
+    A task that may not run twice stays `unknown`, and what needs it is skipped again.
+
+    Returns:
+        How many tasks were brought back; 0 if there was nothing to do.
+    """
+    if not run.counts[FAILED] + run.counts[CANCELLED]:
+        return 0
+    chosen = [(step, row) for step, row in run.all_rows() if run.state[row] in RERUNNABLE]
+    for step, row in chosen:
+        run.set(step, row, "rerun")
+        # The scheduler may have forgotten the task, and then counts its attempts from 1 again.
+        run.ended_at[row] = run.started[row] = run.took[row] = run.fence[row] = run.attempt[row] = 0
+        run.errors.pop(row, None)
+        run.tries.pop(row, None)
+    run.ended, run.cancelled, run.error = 0, None, None
+    run.recount()
+    if run.counts[UNKNOWN]:
+        for step, row in chosen:
+            if any(run.state[parent] in DEAD for _, parent in run.parents_of(step, row)):
+                end(run, step, row, "skip", "what it needs has failed", now)
+    for step in run.steps:
+        if step.items is None:
+            run.agenda.append(("grow", step))
+        elif not step.blocked and step.items:
+            free(run, step, run.rows_of(step))
+    settle(run, now)
+    return len(chosen)

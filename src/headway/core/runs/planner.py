@@ -1,0 +1,399 @@
+"""All runs together: the planner's deterministic core, which the planner's loop, the inline run and the simulator drive.
+
+Sans-IO: no clock, no chance. Events come in through the methods, what follows is taken once per step with `drain`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from headway.core.runs import attempts, flow, storage, views
+from headway.core.runs.graph import Step
+from headway.core.runs.run import KNOWN, OFFERED, UNACKED, Run
+from headway.core.runs.states import LIVE, STATES
+from headway.domain.codec import nearest, validate_workflow, values_of
+from headway.domain.resources import Node
+from headway.domain.results import Ref
+from headway.domain.task import Task
+from headway.domain.units import show_bytes, show_milli
+from headway.domain.workflow import TaskSpec, Workflow
+from headway.errors import Conflict, Invalid, NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A task for the scheduler.
+
+    Attributes:
+        task: With `after`: the tasks it still waits for.
+        call: `<run>/<node of the graph>`, see `Runs.call`.
+        item: Its index in a map, or None.
+        inputs: Results of the parents that have finished, by name in the run (`train[3]`).
+        not_before: Not to start earlier (back-off), in microseconds; 0 for at once.
+    """
+
+    task: Task
+    call: str
+    item: int | None
+    inputs: dict[str, Ref]
+    not_before: int = 0
+
+
+@dataclass(slots=True)
+class Plan:
+    """What follows from one step's events.
+
+    Attributes:
+        withdraw: (task, reason) of offers that are void.
+        ended: Runs that have no live task any more.
+    """
+
+    offers: list[Offer] = field(default_factory=list)
+    withdraw: list[tuple[str, str]] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+
+
+class Runs:
+    """Every run the planner holds, by id, in order of submission."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, Run] = {}
+        #: Reports that were stale or repeated, and dropped.
+        self.duplicates = 0
+        self._dirty: dict[str, None] = {}  # runs with something for the next drain
+        self._ended: dict[str, None] = {}
+        self._changes: list[tuple[str, list[tuple[int, int]]]] = []  # of the last drain: run, (step, row)
+
+    # ── what happens ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def submit(
+        self, run_id: str, workflow: Workflow, values: Mapping[str, Ref], bundle: str, now: int
+    ) -> None:
+        """Take a workflow in.
+
+        Raises:
+            Invalid: The workflow cannot run, see `validate_workflow`.
+            Conflict: The id is taken.
+        """
+        if not run_id or "/" in run_id:
+            raise Invalid(f"{run_id!r} cannot be the id of a run", hint="use text without '/'")
+        if run_id in self._runs:
+            raise Conflict(f"there is a run {run_id} already", run=run_id)
+        validate_workflow(workflow, values)
+        run = Run(run_id, workflow, values, bundle, now)
+        flow.begin(run, now)
+        self._runs[run_id] = run
+        self._after(run, now)
+
+    def report(self, task: str, attempt: int, what: str, at: int, value: Any, now: int) -> bool:
+        """Take one row of an executor's report (`bus.messages.ReportRow`; a finished value is [took, Ref]).
+
+        Returns:
+            False if it was stale or repeated, which is counted and changes nothing.
+        """
+        found = self._find(task)
+        if found is None or not attempts.report(found[0], found[1], found[2], attempt, what, at, value, now):
+            self.duplicates += 1
+            return False
+        self._after(found[0], now)
+        return True
+
+    def lost(self, task: str, attempt: int, started: bool, now: int) -> bool:
+        """The scheduler says: the attempt ended with its node; `started` is False only if it certainly never ran."""
+        found = self._find(task)
+        if found is None:
+            return False
+        run, step, row = found
+        run.flags[row] &= ~UNACKED
+        if not attempts.lost(run, step, row, attempt, started, now):
+            return False
+        self._after(run, now)
+        return True
+
+    def dropped(self, task: str, now: int) -> None:
+        """The scheduler says: the withdrawn task is gone, it was not placed."""
+        found = self._find(task)
+        if found is not None:
+            found[0].flags[found[2]] &= ~UNACKED
+
+    def cancel(self, target: str, reason: str, now: int) -> None:
+        """Cancel a run, a task, or all items of a map; what needs them is skipped.
+
+        Raises:
+            NotFound: No such run or task.
+            Conflict: It has ended otherwise.
+        """
+        run_id, _, name = target.partition("/")
+        run = self._get(run_id)
+        rows = self._targets(run, name)
+        live = [(step, row) for step, row in rows if run.state[row] in LIVE]
+        if not live:
+            state = run.outcome if not name else STATES[run.state[rows[0][1]]] if rows else "finished"
+            if state == "cancelled":
+                return
+            raise Conflict(f"{target} has ended: it is {state}", target=target, state=state)
+        if not name:
+            run.cancelled = reason or "cancelled"
+            live.reverse()  # heirs first, so that they are cancelled too and not skipped
+        for step, row in live:
+            flow.end(run, step, row, "cancel", reason, now)
+        flow.settle(run, now)
+        self._after(run, now)
+
+    def retry(self, run_id: str, now: int) -> int:
+        """Run again what failed, was cancelled or skipped; what has finished stays.
+
+        Returns:
+            How many tasks were brought back.
+
+        Raises:
+            Conflict: There is nothing to run again, or the run still has work.
+        """
+        run = self._get(run_id)
+        if run.live:
+            raise Conflict(
+                f"run {run_id} is still running", hint=f"wait for it: headway wait {run_id}", run=run_id
+            )
+        count = flow.rerun(run, now)
+        if not count:
+            raise Conflict(f"run {run_id} has nothing to run again: it is {run.outcome}", run=run_id)
+        self._after(run, now)
+        return count
+
+    # ── what follows ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def drain(self) -> Plan:
+        """All offers, withdrawals and ends since the last drain, each once, in the order they came about."""
+        plan = Plan()
+        self._changes = []
+        for run_id in self._dirty:
+            run = self._runs[run_id]
+            for (number, row), not_before in run.offers.items():
+                made = _offer(run, run.steps[number], row, not_before)
+                if made is not None:
+                    plan.offers.append(made)
+            plan.withdraw.extend(run.withdrawn.items())
+            self._changes.append((run_id, list(run.touched)))
+            run.offers, run.withdrawn, run.touched = {}, {}, {}
+        plan.ended.extend(run_id for run_id in self._ended if self._runs[run_id].ended)
+        self._dirty, self._ended = {}, {}
+        return plan
+
+    def changes(self) -> list[dict[str, Any]]:
+        """What watchers should hear of what the last drain took: tasks that started, moved on or ended, then their runs."""
+        found: list[dict[str, Any]] = []
+        for run_id, rows in self._changes:
+            run = self._runs.get(run_id)
+            if run is None:
+                continue
+            found.extend({"type": "task", **views.brief(run, run.steps[number], row)} for number, row in rows)
+            found.append({"type": "run", **views.run_view(run), "result": None})
+        self._changes = []
+        return found
+
+    def call(self, key: str) -> tuple[Workflow, TaskSpec, dict[str, Ref], str]:
+        """What all tasks of one node of a graph share: workflow, node, the literals it takes, the bundle."""
+        run_id, _, name = key.partition("/")
+        run = self._get(run_id)
+        spec = run.workflow[name]
+        return run.workflow, spec, {value: run.values[value] for value in values_of(spec)}, run.bundle
+
+    # ── views ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def has(self, run_id: str) -> bool:
+        return run_id in self._runs
+
+    def ids(self) -> list[str]:
+        """Runs in order of submission."""
+        return list(self._runs)
+
+    def run_view(self, run_id: str) -> dict[str, Any]:
+        return views.run_view(self._get(run_id))
+
+    def runs_view(
+        self, state: str | None = None, limit: int = 100, after: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Runs, newest first; `after` is the last id of the page before."""
+        found: list[dict[str, Any]] = []
+        skipping = after is not None and after in self._runs
+        for run in reversed(self._runs.values()):
+            if not skipping and (state is None or run.outcome == state):
+                if len(found) == limit:
+                    break
+                found.append(views.run_view(run))
+            skipping = skipping and run.id != after
+        return found
+
+    def task_view(self, task: str) -> dict[str, Any]:
+        run_id, _, name = task.partition("/")
+        run = self._get(run_id)
+        return views.task_view(run, *run.get(name))
+
+    def tasks_view(
+        self, run_id: str, state: str | None = None, limit: int = 100, offset: int = 0
+    ) -> list[dict[str, Any]]:
+        """Tasks of a run in the graph's order."""
+        run = self._get(run_id)
+        if state is not None and state not in STATES:
+            raise Invalid(f"no task is ever {state!r}", hint=nearest(state, STATES))
+        code = None if state is None else STATES.index(state)
+        found: list[dict[str, Any]] = []
+        for step, row in run.all_rows():
+            if code is None or run.state[row] == code:
+                if offset:
+                    offset -= 1
+                elif len(found) == limit:
+                    break
+                else:
+                    found.append(views.brief(run, step, row))
+        return found
+
+    def result_tree(self, run_id: str) -> dict[str, Any] | None:
+        return views.result_tree(self._get(run_id))
+
+    # ── keeping ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything, as plain JSON."""
+        return {
+            "runs": [storage.save(run) for run in self._runs.values()],
+            "duplicates": self.duplicates,
+            "dirty": list(self._dirty),
+            "ended": list(self._ended),
+        }
+
+    @classmethod
+    def restore(cls, tree: Mapping[str, Any]) -> Runs:
+        """Runs that go on exactly as those `snapshot` was taken of."""
+        runs = cls()
+        runs._runs = {saved["id"]: storage.load(saved) for saved in tree["runs"]}
+        runs.duplicates = tree["duplicates"]
+        runs._dirty = dict.fromkeys(tree["dirty"])
+        runs._ended = dict.fromkeys(tree["ended"])
+        return runs
+
+    def archive(self, run_id: str) -> dict[str, Any]:
+        """An ended run for storage: its view, and all of it under `saved`."""
+        run = self._get(run_id)
+        return {**views.run_view(run), "saved": storage.save(run)}
+
+    def adopt(self, archived: Mapping[str, Any]) -> str:
+        """Take a run back from the archive, to look at its tasks or to retry it. Returns its id."""
+        run = storage.load(archived["saved"])
+        if run.id in self._runs:
+            raise Conflict(f"run {run.id} is here already", run=run.id)
+        self._runs[run.id] = run
+        return run.id
+
+    def forget(self, run_id: str) -> None:
+        """Drop an ended run from memory."""
+        run = self._get(run_id)
+        if run.live:
+            raise Conflict(f"run {run_id} is still running and cannot be forgotten", run=run_id)
+        del self._runs[run_id]
+        self._dirty.pop(run_id, None)
+        self._ended.pop(run_id, None)
+
+    def check(self) -> None:
+        """Invariants of every run; tests call it after each step."""
+        for run in self._runs.values():
+            run.check()
+            assert run.id in self._dirty or not (run.offers or run.withdrawn), (
+                f"run {run.id}: forgotten by drain"
+            )
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _after(self, run: Run, now: int) -> None:
+        """After every event: work off what follows, and see whether the run is over."""
+        if run.agenda:
+            flow.settle(run, now)
+        self._dirty[run.id] = None
+        if not run.live and not run.ended:
+            run.ended = max(now, 1)
+            self._ended[run.id] = None
+
+    def _find(self, task: str) -> tuple[Run, Step, int] | None:
+        run_id, _, name = task.partition("/")
+        run = self._runs.get(run_id)
+        found = run.find(name) if run is not None else None
+        return None if run is None or found is None else (run, *found)
+
+    def _get(self, run_id: str) -> Run:
+        run = self._runs.get(run_id)
+        if run is None:
+            raise NotFound(f"there is no run {run_id!r}", hint="list them with: headway runs", run=run_id)
+        return run
+
+    def _targets(self, run: Run, name: str) -> list[tuple[Step, int]]:
+        if not name:
+            return list(run.all_rows())
+        step = run.names.get(name)
+        return [(step, row) for row in run.rows_of(step)] if step is not None else [run.get(name)]
+
+
+def _offer(run: Run, step: Step, row: int, not_before: int) -> Offer | None:
+    """The row as an offer, or None if it waits for too much by now: it is offered again when it is ready."""
+    waits_for = [] if run.is_free(step, row) else run.unfinished(step, row)
+    if waits_for is None or not all(run.flags[parent] & OFFERED for _, parent in waits_for):
+        run.flags[row] &= ~OFFERED
+        return None
+    run.flags[row] |= KNOWN
+    spec, workflow = step.spec, run.workflow
+    task = Task(
+        id=run.id_of(step, row),
+        kind=spec.kind,
+        demand=spec.demand,
+        tenant=workflow.tenant,
+        priority=spec.priority,
+        weight=workflow.weight,
+        estimate=spec.estimate,
+        release=run.submitted,
+        after=tuple(run.id_of(*parent) for parent in waits_for),
+        at_most_once=spec.at_most_once,
+    )
+    item = row - step.base if step.plural else None
+    return Offer(task, f"{run.id}/{spec.name}", item, run.inputs_of(step, row), not_before)
+
+
+def refuse_impossible(workflow: Workflow, nodes: Iterable[Node]) -> None:
+    """Refuse a workflow with a task that no node could hold even when empty.
+
+    Args:
+        nodes: Those there are; with none, nothing can be said and nothing is refused.
+
+    Raises:
+        Invalid: Names the task, what it asked, and what the largest node has.
+    """
+    there: Sequence[Node] = sorted(nodes, key=lambda node: node.name)
+    fits: dict[Any, bool] = {}
+    for spec in workflow.tasks:
+        if spec.demand not in fits:
+            fits[spec.demand] = not there or any(node.lacks(spec.demand) is None for node in there)
+        if not fits[spec.demand]:
+            raise _impossible(spec, there)
+
+
+def _impossible(spec: TaskSpec, nodes: Sequence[Node]) -> Invalid:
+    best = max(
+        nodes,
+        key=lambda node: (node.gpus, node.cpu, node.memory) if spec.demand.gpu else (node.cpu, node.memory),
+    )
+    lacking = best.lacks(spec.demand)
+    assert lacking is not None
+    name, asked, has = lacking
+    show = show_bytes if name == "memory" else show_milli
+    return Invalid(
+        f"task {spec.name!r} asks for {spec.demand}: no node could ever hold it",
+        hint=f"the largest node, {best}, has {show(has)} of {name}, not {show(asked)}: ask for less, or add a node",
+        task=spec.name,
+        resource=name,
+        asked=asked,
+        largest=has,
+        node=best.name,
+    )

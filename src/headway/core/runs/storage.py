@@ -1,0 +1,77 @@
+"""A run as plain JSON and back: columns, not objects, so that a million finished tasks are read in about a second."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any
+
+from headway.core.runs.run import Run
+from headway.domain.codec import ref_from_json, ref_to_json, workflow_from_json, workflow_to_json
+from headway.domain.results import Ref
+
+_COLUMNS = ("started", "ended_at", "took", "attempt", "fence")
+_SPARSE = ("errors", "tries", "earlier", "progress")
+
+
+def save(run: Run) -> dict[str, Any]:
+    """Everything about a run, also what the next drain would take. States and flags are one digit a row."""
+    tree: dict[str, Any] = {
+        "id": run.id,
+        "workflow": workflow_to_json(run.workflow),
+        "values": {key: ref_to_json(ref) for key, ref in run.values.items()},
+        "bundle": run.bundle,
+        "submitted": run.submitted,
+        "ended": run.ended,
+        "cancelled": run.cancelled,
+        "error": run.error,
+        "steps": [[step.base, step.rows, step.items] for step in run.steps],
+        "state": _digits(run.state),
+        "flags": _digits(run.flags),
+        "result": [_result_row(value) for value in run.result],
+        "offers": [[*key, not_before] for key, not_before in run.offers.items()],
+        "withdrawn": run.withdrawn.copy(),
+    }
+    for name in _COLUMNS:
+        tree[name] = getattr(run, name).tolist()
+    for name in _SPARSE:
+        tree[name] = [[row, value] for row, value in getattr(run, name).items()]
+    return tree
+
+
+def load(tree: dict[str, Any]) -> Run:
+    """The run that `save` was given."""
+    workflow = workflow_from_json(tree["workflow"])
+    values = {key: ref_from_json(ref) for key, ref in tree["values"].items()}
+    run = Run(tree["id"], workflow, values, tree["bundle"], tree["submitted"])
+    run.ended, run.cancelled, run.error = tree["ended"], tree["cancelled"], tree["error"]
+    for step, (base, rows, items) in zip(run.steps, tree["steps"], strict=True):
+        step.base, step.rows, step.items = base, rows, items
+    run.state = bytearray(tree["state"].encode().translate(_FROM_DIGIT))
+    run.flags = bytearray(tree["flags"].encode().translate(_FROM_DIGIT))
+    run.result = [None if row is None else (_NONE if row == 0 else row) for row in tree["result"]]
+    for name in _COLUMNS:
+        setattr(run, name, array("q", tree[name]))
+    run.waits = array("q", bytes(8 * len(run.state)))
+    for name in _SPARSE:
+        getattr(run, name).update((row, value) for row, value in tree[name])
+    run.earlier = {row: [(a, o, t) for a, o, t in history] for row, history in run.earlier.items()}
+    run.offers = {(step, row): not_before for step, row, not_before in tree["offers"]}
+    run.withdrawn = dict(tree["withdrawn"])
+    run.recount()
+    return run
+
+
+#: What most tasks return that return nothing: one digit instead of a row.
+_NONE = Ref("json", None, 4, None, "None")
+_TO_DIGIT = bytes((48 + code) % 256 for code in range(256))
+_FROM_DIGIT = bytes((code - 48) % 256 for code in range(256))
+
+
+def _digits(column: bytearray) -> str:
+    return column.translate(_TO_DIGIT).decode("ascii")
+
+
+def _result_row(value: Any) -> Any:
+    if isinstance(value, Ref):
+        return 0 if value == _NONE else [value.kind, value.data, value.size, value.items, value.text]
+    return value

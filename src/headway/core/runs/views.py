@@ -1,0 +1,128 @@
+"""What a reader may see of a run: plain JSON trees, in the shapes of the HTTP interface."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headway.core.runs.graph import Step
+from headway.core.runs.run import Run
+from headway.core.runs.states import DEAD, FINISHED, LIVE, QUEUED, RUNNING, SKIPPED, STATES
+from headway.domain.codec import ref_to_json
+from headway.domain.results import Ref
+from headway.domain.workflow import Arg, DictOf, ListOf, Output, Value
+
+
+def run_view(run: Run) -> dict[str, Any]:
+    """One run; `result` is a tree of references once it has finished."""
+    outcome = run.outcome
+    return {
+        "id": run.id,
+        "name": run.workflow.name,
+        "tenant": run.workflow.tenant,
+        "state": outcome,
+        "submitted": run.submitted,
+        "ended": run.ended or None,
+        "counts": {name: count for name, count in zip(STATES, run.counts, strict=True) if count},
+        "result": result_tree(run) if outcome == "finished" else None,
+        "error": _run_error(run, outcome),
+    }
+
+
+def _run_error(run: Run, outcome: str) -> dict[str, Any] | None:
+    if run.error is None and outcome == "cancelled":
+        return {"task": None, "type": "Cancelled", "message": run.cancelled or "a task was cancelled"}
+    return run.error
+
+
+def result_tree(run: Run) -> dict[str, Any] | None:
+    """What the workflow returns, with references where its tasks' results and its literals stand."""
+    return None if run.workflow.result is None else _tree(run, run.workflow.result)
+
+
+def _tree(run: Run, arg: Arg) -> dict[str, Any]:
+    match arg:
+        case Value(key):
+            return {"ref": ref_to_json(run.values[key])}
+        case ListOf(items, as_tuple):
+            return {"tuple" if as_tuple else "list": [_tree(run, item) for item in items]}
+        case DictOf(pairs):
+            return {"dict": {key: _tree(run, item) for key, item in pairs}}
+        case Output(task, path):
+            return _output(run, run.names[task], path)
+
+
+def _output(run: Run, step: Step, path: tuple[str | int, ...]) -> dict[str, Any]:
+    if not step.plural:
+        tree: dict[str, Any] = {"ref": _ref(run, step.base)}
+    elif path and isinstance(path[0], int) and -step.rows <= path[0] < step.rows:
+        tree, path = {"ref": _ref(run, step.base + path[0] % step.rows)}, path[1:]
+    else:
+        tree = {"list": [{"ref": _ref(run, row)} for row in run.rows_of(step)]}
+    return {**tree, "path": list(path)} if path else tree
+
+
+def _ref(run: Run, row: int) -> dict[str, Any] | None:
+    ref: Ref | None = run.ref(row)
+    return None if ref is None else ref_to_json(ref)
+
+
+def brief(run: Run, step: Step, row: int) -> dict[str, Any]:
+    """One task in a listing."""
+    state = run.state[row]
+    return {
+        "id": run.id_of(step, row),
+        "run": run.id,
+        "name": run.name_of(step, row),
+        "state": STATES[state],
+        "attempt": run.attempt[row],
+        "started": run.started[row] or None,
+        "ended": run.ended_at[row] or None,
+        "took": run.took[row] if state not in LIVE and run.took[row] else None,
+        "progress": run.progress.get(row),
+        "error": error_of(run, step, row),
+    }
+
+
+def task_view(run: Run, step: Step, row: int) -> dict[str, Any]:
+    """One task with its attempts, what it asks for, what it waits for and what it gave."""
+    state, spec = run.state[row], step.spec
+    attempts = [{"attempt": a, "outcome": o, "took": t} for a, o, t in run.earlier.get(row, ())]
+    if state == FINISHED and run.attempt[row]:
+        attempts.append({"attempt": run.attempt[row], "outcome": "finished", "took": run.took[row]})
+    elif state == RUNNING:
+        attempts.append({"attempt": run.attempt[row], "outcome": "running", "took": None})
+    waits = (run.id_of(*other) for other in run.parents_of(step, row) if run.state[other[1]] in LIVE)
+    return {
+        **brief(run, step, row),
+        "attempts": attempts,
+        "node": None,  # the scheduler knows
+        "tenant": run.workflow.tenant,
+        "kind": spec.kind,
+        "demand": str(spec.demand),
+        "priority": spec.priority,
+        "submitted": run.submitted,
+        "waits_for": [name for name, _ in zip(waits, range(20), strict=False)] if state < QUEUED else [],
+        "result": _ref(run, row),
+        "error": error_of(run, step, row, full=True),
+    }
+
+
+def error_of(run: Run, step: Step, row: int, *, full: bool = False) -> dict[str, Any] | None:
+    """What went wrong with a task; of a skipped one, which task is to blame."""
+    error = run.errors.get(row)
+    if error is not None:
+        return error if full else {"type": error["type"], "message": error["message"]}
+    if run.state[row] == SKIPPED:
+        return {"type": "Skipped", "message": _blame(run, step, row)}
+    return None
+
+
+def _blame(run: Run, step: Step, row: int) -> str:
+    """Up the dead parents to the task that did not skip but fail."""
+    seen = 0
+    while run.state[row] == SKIPPED:
+        found = next((other for other in run.parents_of(step, row) if run.state[other[1]] in DEAD), None)
+        if found is None:
+            break
+        (step, row), seen = found, seen + 1
+    return f"it needs {run.id_of(step, row)}, which is {STATES[run.state[row]]}" if seen else "it was skipped"

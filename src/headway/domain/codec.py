@@ -1,0 +1,496 @@
+"""Workflows, demands, nodes and references as plain JSON and back: the one shape that files, HTTP and journal share.
+
+Reading validates in full, because a submission is somebody else's text: an unknown field is refused with the nearest known one,
+and every error says where (`tasks[3].demand.cpu`). Writing omits what has its default value.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from headway.domain.resources import Demand, Node
+from headway.domain.results import Ref
+from headway.domain.units import MILLI
+from headway.domain.workflow import (
+    Arg,
+    DictOf,
+    ListOf,
+    Output,
+    Retry,
+    TaskSpec,
+    Value,
+    Workflow,
+    outputs_of,
+    parents,
+)
+from headway.errors import Invalid
+
+#: A name becomes part of task ids (`<run>/<name>[3]`) and of file names.
+_NAME = re.compile(r"\w[\w.\-]*\Z")
+_NAME_LENGTH = 120
+#: Deeper argument trees are refused: no program writes them, and readers recurse.
+_TREE_DEPTH = 60
+_INT64 = 2**63
+
+_WORKFLOW_FIELDS = ("name", "tasks", "result", "tenant", "weight")
+_TASK_FIELDS = (
+    "name", "function", "shell", "args", "kwargs", "mapped", "demand", "estimate", "priority", "retry", "timeout",
+    "at_most_once",
+)  # fmt: skip
+_DEMAND_FIELDS = ("cpu", "memory", "gpu", "other")
+_NODE_FIELDS = ("name", "cpu", "memory", "gpus", "other", "labels")
+_RETRY_FIELDS = ("limit", "delay", "ceiling")
+_REF_FIELDS = ("kind", "data", "size", "items", "text")
+_ARG_FORMS = ("value", "output", "list", "tuple", "dict")
+
+
+# ── small readers, each with its place in the document ───────────────────────────────────────────────────────────────────
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`did you mean "memory"?`, or the list of what is known when nothing is near."""
+    names = list(known)
+    close = difflib.get_close_matches(word, names, 1, 0.6)
+    return f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(names)}"
+
+
+def _wrong(where: str, came: Any, wanted: str) -> Invalid:
+    shown = repr(came)
+    shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
+    return Invalid(f"{where} is {shown}, expected {wanted}", where=where)
+
+
+def _object(tree: Any, fields: Sequence[str] | None, where: str) -> Mapping[str, Any]:
+    if not isinstance(tree, Mapping):
+        raise _wrong(where, tree, "an object")
+    for key in tree:
+        if not isinstance(key, str):
+            raise _wrong(where, key, "text as the name of a field")
+        if fields is not None and key not in fields:
+            raise Invalid(f"{where} has an unknown field {key!r}", hint=nearest(key, fields), where=where)
+    return tree
+
+
+def _list(tree: Any, where: str) -> Sequence[Any]:
+    if not isinstance(tree, (list, tuple)):
+        raise _wrong(where, tree, "a list")
+    return tree
+
+
+def _text(tree: Any, where: str, *, empty: bool = False) -> str:
+    if not isinstance(tree, str) or (not tree and not empty):
+        raise _wrong(where, tree, "text" if empty else "text that is not empty")
+    return tree
+
+
+def _whole(tree: Any, where: str, *, least: int | None = 0) -> int:
+    if isinstance(tree, bool) or not isinstance(tree, int):
+        raise _wrong(where, tree, "a whole number")
+    if (least is not None and tree < least) or not -_INT64 <= tree < _INT64:
+        raise _wrong(
+            where, tree, f"a whole number from {least}" if least is not None else "a number of 64 bits"
+        )
+    return tree
+
+
+def _flag(tree: Any, where: str) -> bool:
+    if not isinstance(tree, bool):
+        raise _wrong(where, tree, "true or false")
+    return tree
+
+
+def _amounts(tree: Any, where: str) -> tuple[tuple[str, int], ...]:
+    named = _object(tree, None, where)
+    return tuple((name, _whole(named[name], f"{where}.{name}")) for name in sorted(named))
+
+
+# ── demand, node, reference ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def demand_to_json(demand: Demand) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    if demand.cpu != MILLI:
+        tree["cpu"] = demand.cpu
+    if demand.memory:
+        tree["memory"] = demand.memory
+    if demand.gpu:
+        tree["gpu"] = demand.gpu
+    if demand.other:
+        tree["other"] = dict(demand.other)
+    return tree
+
+
+def demand_from_json(tree: Any, where: str = "demand") -> Demand:
+    fields = _object(tree, _DEMAND_FIELDS, where)
+    cpu, memory, gpu = (
+        _whole(fields.get(name, usual), f"{where}.{name}")
+        for name, usual in (("cpu", MILLI), ("memory", 0), ("gpu", 0))
+    )
+    other = tuple(
+        (name, amount) for name, amount in _amounts(fields.get("other", {}), f"{where}.other") if amount
+    )
+    try:
+        return Demand(cpu, memory, gpu, other)
+    except Invalid as error:
+        raise Invalid(f"{where}: {error.message}", hint=error.hint, where=where) from None
+
+
+def node_to_json(node: Node) -> dict[str, Any]:
+    tree: dict[str, Any] = {"name": node.name, "cpu": node.cpu}
+    if node.memory:
+        tree["memory"] = node.memory
+    if node.gpus:
+        tree["gpus"] = node.gpus
+    if node.other:
+        tree["other"] = dict(node.other)
+    if node.labels:
+        tree["labels"] = dict(node.labels)
+    return tree
+
+
+def node_from_json(tree: Any, where: str = "node") -> Node:
+    fields = _object(tree, _NODE_FIELDS, where)
+    labels = _object(fields.get("labels", {}), None, f"{where}.labels")
+    return Node(
+        _text(fields.get("name"), f"{where}.name"),
+        _whole(fields.get("cpu"), f"{where}.cpu"),
+        _whole(fields.get("memory", 0), f"{where}.memory"),
+        _whole(fields.get("gpus", 0), f"{where}.gpus"),
+        _amounts(fields.get("other", {}), f"{where}.other"),
+        tuple((key, _text(labels[key], f"{where}.labels.{key}", empty=True)) for key in sorted(labels)),
+    )
+
+
+def ref_to_json(ref: Ref) -> dict[str, Any]:
+    """The wire's `RefModel`, without what has its default value."""
+    tree: dict[str, Any] = {}
+    if ref.kind != "json":
+        tree["kind"] = ref.kind
+    if ref.data is not None:
+        tree["data"] = ref.data
+    if ref.size:
+        tree["size"] = ref.size
+    if ref.items is not None:
+        tree["items"] = ref.items
+    if ref.text:
+        tree["text"] = ref.text
+    return tree
+
+
+def ref_from_json(tree: Any, where: str = "ref") -> Ref:
+    fields = _object(tree, _REF_FIELDS, where)
+    kind, data = fields.get("kind", "json"), fields.get("data")
+    if kind not in ("json", "pickle", "blob"):
+        raise _wrong(f"{where}.kind", kind, "json, pickle or blob")
+    if kind == "pickle":
+        _text(data, f"{where}.data")
+    elif kind == "blob" and not (isinstance(data, str) and re.fullmatch(r"[0-9a-f]{64}", data)):
+        raise _wrong(f"{where}.data", data, "a SHA-256 in 64 hexadecimal digits")
+    items = fields.get("items")
+    return Ref(
+        kind,
+        data,
+        _whole(fields.get("size", 0), f"{where}.size"),
+        None if items is None else _whole(items, f"{where}.items"),
+        _text(fields.get("text", ""), f"{where}.text", empty=True),
+    )
+
+
+# ── argument trees ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def arg_to_json(arg: Arg) -> dict[str, Any]:
+    """`{"value": key} | {"output": task, "path": […]} | {"list": […]} | {"tuple": […]} | {"dict": {…}}`."""
+    match arg:
+        case Value(key):
+            return {"value": key}
+        case Output(task, path):
+            return {"output": task, "path": list(path)} if path else {"output": task}
+        case ListOf(items, as_tuple):
+            return {"tuple" if as_tuple else "list": [arg_to_json(item) for item in items]}
+        case DictOf(pairs):
+            return {"dict": {key: arg_to_json(item) for key, item in pairs}}
+
+
+def arg_from_json(tree: Any, where: str = "arg", depth: int = 0) -> Arg:
+    fields = _object(tree, (*_ARG_FORMS, "path"), where)
+    forms = [form for form in _ARG_FORMS if form in fields]
+    if len(forms) != 1 or ("path" in fields and forms != ["output"]):
+        raise _wrong(where, tree, f"exactly one of {', '.join(_ARG_FORMS)} (and path with output)")
+    if depth > _TREE_DEPTH:
+        raise Invalid(f"{where} is nested deeper than {_TREE_DEPTH} levels", where=where)
+    form, inside = forms[0], fields[forms[0]]
+    here = f"{where}.{form}"
+    if form == "value":
+        return Value(_text(inside, here))
+    if form == "output":
+        steps = _list(fields.get("path", []), f"{where}.path")
+        return Output(
+            _text(inside, here), tuple(_path_step(step, f"{where}.path[{i}]") for i, step in enumerate(steps))
+        )
+    if form == "dict":
+        pairs = _object(inside, None, here)
+        return DictOf(
+            tuple((key, arg_from_json(item, f"{here}.{key}", depth + 1)) for key, item in pairs.items())
+        )
+    items = tuple(
+        arg_from_json(item, f"{here}[{i}]", depth + 1) for i, item in enumerate(_list(inside, here))
+    )
+    return ListOf(items, as_tuple=form == "tuple")
+
+
+def _path_step(step: Any, where: str) -> str | int:
+    if isinstance(step, bool) or not isinstance(step, (str, int)):
+        raise _wrong(where, step, "an index or a key")
+    return step
+
+
+# ── workflow ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def workflow_to_json(workflow: Workflow) -> dict[str, Any]:
+    """The whole graph; `workflow_from_json` of it is equal to it."""
+    tree: dict[str, Any] = {"name": workflow.name, "tasks": [_spec_to_json(spec) for spec in workflow.tasks]}
+    if workflow.result is not None:
+        tree["result"] = arg_to_json(workflow.result)
+    if workflow.tenant != "default":
+        tree["tenant"] = workflow.tenant
+    if workflow.weight != MILLI:
+        tree["weight"] = workflow.weight
+    return tree
+
+
+def _spec_to_json(spec: TaskSpec) -> dict[str, Any]:
+    tree: dict[str, Any] = {"name": spec.name}
+    if spec.function:
+        tree["function"] = spec.function
+    if spec.shell is not None:
+        tree["shell"] = spec.shell
+    if spec.args:
+        tree["args"] = [arg_to_json(arg) for arg in spec.args]
+    if spec.kwargs:
+        tree["kwargs"] = {name: arg_to_json(arg) for name, arg in spec.kwargs}
+    if demand := demand_to_json(spec.demand):
+        tree["demand"] = demand
+    if spec.retry != Retry():
+        usual = Retry()
+        fields = ((name, getattr(spec.retry, name)) for name in _RETRY_FIELDS)
+        tree["retry"] = {name: value for name, value in fields if value != getattr(usual, name)}
+    plain = (("mapped", 0), ("estimate", None), ("priority", 0), ("timeout", None), ("at_most_once", False))
+    tree.update(
+        (name, getattr(spec, name)) for name, usual_value in plain if getattr(spec, name) != usual_value
+    )
+    return tree
+
+
+def workflow_from_json(tree: Any) -> Workflow:
+    """Read and check a workflow that somebody sent.
+
+    Args:
+        tree: Parsed JSON. The tasks may stand in any order; they come back each after all it depends on.
+
+    Raises:
+        Invalid: What is wrong, and where in the document.
+    """
+    fields = _object(tree, _WORKFLOW_FIELDS, "workflow")
+    specs = [
+        _spec_from_json(task, f"tasks[{i}]") for i, task in enumerate(_list(fields.get("tasks", []), "tasks"))
+    ]
+    result = fields.get("result")
+    _check_names(specs)
+    workflow = Workflow(
+        _text(fields.get("name"), "name"),
+        tuple(in_order(specs)),
+        None if result is None else arg_from_json(result, "result"),
+        _text(fields.get("tenant", "default"), "tenant"),
+        _whole(fields.get("weight", MILLI), "weight", least=1),
+    )
+    validate_workflow(workflow)
+    return workflow
+
+
+def _spec_from_json(tree: Any, where: str) -> TaskSpec:
+    fields = _object(tree, _TASK_FIELDS, where)
+    args = _list(fields.get("args", []), f"{where}.args")
+    kwargs = _object(fields.get("kwargs", {}), None, f"{where}.kwargs")
+    shell, estimate, timeout = fields.get("shell"), fields.get("estimate"), fields.get("timeout")
+    return TaskSpec(
+        name=_text(fields.get("name"), f"{where}.name"),
+        function=_text(fields.get("function", ""), f"{where}.function", empty=True),
+        shell=None if shell is None else _text(shell, f"{where}.shell"),
+        args=tuple(arg_from_json(arg, f"{where}.args[{i}]") for i, arg in enumerate(args)),
+        kwargs=tuple((name, arg_from_json(arg, f"{where}.kwargs.{name}")) for name, arg in kwargs.items()),
+        mapped=_whole(fields.get("mapped", 0), f"{where}.mapped"),
+        demand=demand_from_json(fields.get("demand", {}), f"{where}.demand"),
+        estimate=None if estimate is None else _whole(estimate, f"{where}.estimate"),
+        priority=_whole(fields.get("priority", 0), f"{where}.priority", least=None),
+        retry=_retry_from_json(fields.get("retry", {}), f"{where}.retry"),
+        timeout=None if timeout is None else _whole(timeout, f"{where}.timeout", least=1),
+        at_most_once=_flag(fields.get("at_most_once", False), f"{where}.at_most_once"),
+    )
+
+
+def _retry_from_json(tree: Any, where: str) -> Retry:
+    fields, usual = _object(tree, _RETRY_FIELDS, where), Retry()
+    return Retry(
+        *(_whole(fields.get(name, getattr(usual, name)), f"{where}.{name}") for name in _RETRY_FIELDS)
+    )
+
+
+# ── what must hold of any workflow, traced or read ───────────────────────────────────────────────────────────────────────
+
+
+def validate_workflow(workflow: Workflow, values: Mapping[str, Ref] | None = None) -> None:
+    """Refuse a graph that could not run.
+
+    Args:
+        workflow: The graph.
+        values: If given, every literal must be among them, and a literal that is mapped over must be a list.
+
+    Raises:
+        Invalid: A name twice or malformed, an unknown or cyclic dependency, a mapped argument that cannot be iterated.
+    """
+    if not workflow.name.strip():
+        raise Invalid("a workflow needs a name")
+    _check_names(workflow.tasks)
+    for spec in workflow.tasks:
+        _check_spec(workflow, spec, values)
+    for output in outputs_of(workflow.result):
+        _check_known(workflow, output.task, "the workflow's result")
+    _check_values([workflow.result] if workflow.result else [], "the workflow's result", values)
+    placed: set[str] = set()
+    for spec in workflow.tasks:
+        if not placed.issuperset(parents(spec)):
+            in_order(workflow.tasks)  # names the cycle, if it is one
+            raise Invalid(
+                f"task {spec.name!r} stands before a task it depends on", hint="order the tasks with in_order"
+            )
+        placed.add(spec.name)
+
+
+def _check_names(specs: Sequence[TaskSpec]) -> None:
+    seen: set[str] = set()
+    for spec in specs:
+        if not _NAME.match(spec.name) or len(spec.name) > _NAME_LENGTH:
+            raise Invalid(
+                f"{spec.name!r} cannot be the name of a task",
+                hint=f"use letters, digits, '_', '-' and '.', at most {_NAME_LENGTH}, the first a letter, digit or '_'",
+            )
+        if spec.name in seen:
+            raise Invalid(f"two tasks are called {spec.name!r}", hint="names are unique in a workflow")
+        seen.add(spec.name)
+
+
+def _check_known(workflow: Workflow, name: str, who: str) -> None:
+    if name not in workflow._index:
+        raise Invalid(
+            f"{who} depends on {name!r}, which is no task", hint=nearest(name, workflow._index or ["(none)"])
+        )
+
+
+def _check_spec(workflow: Workflow, spec: TaskSpec, values: Mapping[str, Ref] | None) -> None:
+    who = f"task {spec.name!r}"
+    for parent in parents(spec):
+        _check_known(workflow, parent, who)
+    _check_values([*spec.args, *(arg for _, arg in spec.kwargs)], who, values)
+    if bool(spec.function) == (spec.shell is not None):
+        raise Invalid(
+            f"{who} must have either a function or a shell command", hint='set "function" or "shell"'
+        )
+    if spec.shell is not None and spec.args:
+        raise Invalid(
+            f"{who} is a shell task and takes no positional arguments", hint="name them: {x} and x=..."
+        )
+    if spec.at_most_once and spec.retry.limit:
+        raise Invalid(
+            f"{who} cannot be at_most_once and be retried", hint="drop retries, or drop at_most_once"
+        )
+    if spec.mapped > len(spec.args):
+        raise Invalid(
+            f"{who} iterates {spec.mapped} arguments but has {len(spec.args)}", hint='lower "mapped"'
+        )
+    for position, arg in enumerate(spec.args[: spec.mapped]):
+        _check_mapped(who, position, arg, values)
+
+
+def _check_mapped(who: str, position: int, arg: Arg, values: Mapping[str, Ref] | None) -> None:
+    where = f"{who}: argument {position + 1} is mapped over"
+    if isinstance(arg, DictOf):
+        raise Invalid(f"{where} but is a dict", hint="map over a list")
+    if isinstance(arg, Output) and arg.path:
+        raise Invalid(
+            f"{where} but is only a part of a result: its length is not known", hint="return that part itself"
+        )
+    if isinstance(arg, Value) and values is not None and values[arg.key].items is None:
+        raise Invalid(
+            f"{where} but is not a list: {values[arg.key].text or 'no length'}", hint="map over a list"
+        )
+
+
+def _check_values(args: Sequence[Arg | None], who: str, values: Mapping[str, Ref] | None) -> None:
+    if values is None:
+        return
+    for arg in args:
+        for key in _keys_of(arg):
+            if key not in values:
+                raise Invalid(f"{who} takes the value {key!r}, which was not sent with the workflow")
+
+
+def _keys_of(arg: Arg | None) -> list[str]:
+    match arg:
+        case Value(key):
+            return [key]
+        case ListOf(items):
+            return [key for item in items for key in _keys_of(item)]
+        case DictOf(pairs):
+            return [key for _, item in pairs for key in _keys_of(item)]
+        case _:
+            return []
+
+
+def values_of(spec: TaskSpec) -> list[str]:
+    """Keys of the literal arguments a task takes, each once, in reading order."""
+    seen: dict[str, None] = {}
+    for arg in (*spec.args, *(item for _, item in spec.kwargs)):
+        seen.update((key, None) for key in _keys_of(arg))
+    return list(seen)
+
+
+def in_order(specs: Sequence[TaskSpec]) -> list[TaskSpec]:
+    """The tasks, each after all it depends on, otherwise as they stood.
+
+    Raises:
+        Invalid: They depend on each other in a circle, which is named in full.
+    """
+    by_name = {spec.name: spec for spec in specs}
+    wants = {spec.name: [name for name in parents(spec) if name in by_name] for spec in specs}
+    done: dict[str, None] = {}
+    for spec in specs:
+        _place(spec.name, wants, done)
+    return [by_name[name] for name in done]
+
+
+def _place(name: str, wants: Mapping[str, list[str]], done: dict[str, None]) -> None:
+    """Depth first, with a stack of our own: a chain may be longer than Python may recurse."""
+    path: dict[str, int] = {
+        name: 0
+    }  # the tasks we are inside of -> how many of their parents we have visited
+    while path:
+        top = next(reversed(path))
+        if top in done or path[top] == len(wants[top]):
+            done[top] = None
+            del path[top]
+            continue
+        parent = wants[top][path[top]]
+        path[top] += 1
+        if parent in path:
+            circle = list(path)[list(path).index(parent) :]
+            story = " -> ".join([*reversed(circle), circle[-1]])
+            raise Invalid(
+                f"the tasks wait for each other in a circle: {story}", hint="remove one of these dependencies"
+            )
+        if parent not in done:
+            path[parent] = 0
