@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from headway.domain.override import Override
 from headway.errors import Conflict, Invalid, NotFound
 from headway.service.http import App, make_app
 from headway.service.identity import Tokens
@@ -64,41 +65,42 @@ class FakePlanner:
 
     async def cancel(self, target: str, reason: str, by: str) -> dict[str, Any]:
         self.calls.append(("cancel", target, reason, by))
-        view = self.task(target) if "/" in target else self.run(target)
+        view = await self.task(target) if "/" in target else await self.run(target)
         if view["state"] not in ("running", "queued", "waiting"):
             raise Conflict(f"{target} is over: {view['state']}")
         if "/" in target:
             self.change_task(target, state="cancelled")
-            return self.task(target)
+            return await self.task(target)
         self.finish(target, "cancelled")
-        return self.run(target)
+        return await self.run(target)
 
     async def retry(self, run: str, by: str) -> dict[str, Any]:
         self.calls.append(("retry", run, by))
-        view = self.run(run)
+        view = await self.run(run)
         if view["state"] == "running":
             raise Conflict(f"{run} is running")
         self._change_run(run, state="running", ended=None)
-        return self.run(run)
+        return await self.run(run)
 
-    def runs(self, state: str | None, limit: int, after: str | None) -> list[dict[str, Any]]:
+    async def runs(self, state: str | None, limit: int, after: str | None) -> list[dict[str, Any]]:
         newest = sorted(self.by_id.values(), key=lambda view: -view["submitted"])
         if after is not None:
-            newest = [view for view in newest if view["submitted"] < self.run(after)["submitted"]]
+            place = (await self.run(after))["submitted"]
+            newest = [view for view in newest if view["submitted"] < place]
         return [copy.deepcopy(view) for view in newest if state in (None, view["state"])][:limit]
 
-    def run(self, id: str) -> dict[str, Any]:
+    async def run(self, id: str) -> dict[str, Any]:
         if id not in self.by_id:
             raise NotFound(f"there is no run {id!r}")
         return copy.deepcopy(self.by_id[id])
 
-    def tasks(self, run: str | None, state: str | None, limit: int, offset: int) -> list[dict[str, Any]]:
+    async def tasks(self, run: str | None, state: str | None, limit: int, offset: int) -> list[dict[str, Any]]:
         if run is not None:
-            self.run(run)
+            await self.run(run)
         found = [v for v in self.task_views.values() if run in (None, v["run"]) and state in (None, v["state"])]
         return copy.deepcopy(found[offset : offset + limit])
 
-    def task(self, id: str) -> dict[str, Any]:
+    async def task(self, id: str) -> dict[str, Any]:
         if id not in self.task_views:
             raise NotFound(f"there is no task {id!r}")
         return copy.deepcopy(self.task_views[id])
@@ -186,7 +188,8 @@ class FakeScheduler:
 
     async def override(self, body: dict[str, Any]) -> dict[str, Any]:
         self.calls.append(("override", body))
-        return {"id": "o-1", **body}
+        Override(**body)
+        return dict(body)
 
     async def revert(self, id: str, by: str) -> dict[str, Any]:
         if id != "o-1":

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import sqlite3
+import time
 from typing import Any
 
 import httpx
@@ -272,11 +273,13 @@ class TestTasks:
 class TestOverrides:
     async def test_boost_hold_pin(self, http: httpx.AsyncClient, service: Service) -> None:
         body = {"kind": "boost", "target": "a", "reason": "urgent", "amount": 2}
-        answer = await http.post("/v1/overrides", json=body)
+        answer = await http.post("/v1/overrides", json=body | {"ttl": 60_000_000})
         assert answer.status_code == 201
         name, sent = service.scheduler.calls[0]
         assert name == "override"
-        assert sent == body | {"ttl": 3_600_000_000, "node": "", "by": "owner"}
+        assert sent == body | {"node": "", "by": "owner", "id": sent["id"], "expires": sent["expires"]}
+        assert answer.json() == sent
+        assert abs(sent["expires"] - time.time_ns() // 1000 - 60_000_000) < 5_000_000
 
     @pytest.mark.parametrize(
         "body",

@@ -6,17 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from headway.execute.logs import path_of
 from headway.service.state import Shared
 
 _CHUNK = 64 * 1024
 #: A task's output is a file that other processes write: it is looked at so often while it is followed (seconds).
 _LOOK_EVERY = 0.2
 _OVER = ("finished", "failed", "cancelled", "skipped", "unknown")
-
-
-def path_of(state: Path, run: str, name: str) -> Path:
-    """Where the task's log lies; see the state folder in `docs/internals/README.md`."""
-    return state / "logs" / run / f"{name}.log"
 
 
 async def read(ports: Shared, run: str, name: str, *, follow: bool, tail: int | None) -> AsyncIterator[bytes]:
@@ -29,11 +25,11 @@ async def read(ports: Shared, run: str, name: str, *, follow: bool, tail: int | 
         follow: Go on until the task is over.
         tail: Begin so many bytes before the end.
     """
-    path = path_of(ports.settings.state, run, name)
+    path = path_of(ports.settings.state, f"{run}/{name}")
     position: int | None = None
     while True:
         # Look at the state first: what was printed before the end is in the file by then.
-        over = ports.planner.task(f"{run}/{name}")["state"] in _OVER
+        over = (await ports.planner.task(f"{run}/{name}"))["state"] in _OVER
         while chunk := await asyncio.to_thread(_chunk, path, position, tail):
             position, data = chunk
             yield data

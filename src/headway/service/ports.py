@@ -21,7 +21,7 @@ TASK_STATES = ("waiting", "queued", "running", "finished", "failed", "cancelled"
 
 
 class PlannerPort(Protocol):
-    """The planner: runs and tasks. Coroutines resolve after the commit; plain methods read and never commit."""
+    """The planner: runs and tasks. Changes resolve after the commit; reads never commit, and wait only for the archive."""
 
     async def submit(self, body: View) -> View:
         """Accept `{"run", "workflow", "values", "bundle", "key", "by"}`; returns the run view.
@@ -38,17 +38,17 @@ class PlannerPort(Protocol):
         """Run again what failed, was skipped or cancelled; returns the run view."""
         ...
 
-    def runs(self, state: str | None, limit: int, after: str | None) -> list[View]:
+    async def runs(self, state: str | None, limit: int, after: str | None) -> list[View]:
         """Newest first, those older than the run `after`."""
         ...
 
-    def run(self, id: str) -> View:
+    async def run(self, id: str) -> View:
         """Raises NotFound."""
         ...
 
-    def tasks(self, run: str | None, state: str | None, limit: int, offset: int) -> list[View]: ...
+    async def tasks(self, run: str | None, state: str | None, limit: int, offset: int) -> list[View]: ...
 
-    def task(self, id: str) -> View:
+    async def task(self, id: str) -> View:
         """Raises NotFound."""
         ...
 
@@ -72,7 +72,9 @@ class SchedulerPort(Protocol):
 
     async def set_policy(self, order: str, discipline: str, by: str) -> View: ...
 
-    async def override(self, body: View) -> View: ...
+    async def override(self, body: View) -> View:
+        """The fields of `headway.domain.override.Override`; returns them as in force."""
+        ...
 
     async def revert(self, id: str, by: str) -> View: ...
 

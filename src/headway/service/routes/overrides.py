@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 from typing import Any
 
 from fastapi import APIRouter
@@ -29,7 +31,9 @@ async def override(body: OverrideBody, ports: Ports, by: Principal) -> dict[str,
         raise Invalid(
             "a pin needs 'node', and only a pin has one", hint='send {"kind": "pin", "node": "local", …}'
         )
-    return await ports.scheduler.override({**body.model_dump(), "by": by})
+    wanted = body.model_dump(exclude={"ttl"})
+    wanted |= {"id": f"o-{secrets.token_hex(4)}", "by": by, "expires": time.time_ns() // 1000 + body.ttl}
+    return await ports.scheduler.override(wanted)
 
 
 @router.delete(

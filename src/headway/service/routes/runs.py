@@ -165,7 +165,7 @@ async def runs(
         str | None, Query(description="Only runs older than this one: the last id of the page before.")
     ] = None,
 ) -> Response:
-    return Response(_json(ports.planner.runs(state, limit, after)), media_type="application/json")
+    return Response(_json(await ports.planner.runs(state, limit, after)), media_type="application/json")
 
 
 @router.get(
@@ -226,7 +226,7 @@ async def retry(id: str, ports: Ports, by: Principal) -> dict[str, Any]:
     },
 )
 async def events(id: str, ports: Ports) -> StreamingResponse:
-    ports.planner.run(id)  # refuse an unknown run before the stream begins
+    await ports.planner.run(id)  # refuse an unknown run before the stream begins
     return StreamingResponse(
         _events(ports, id), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
     )
@@ -239,7 +239,7 @@ async def _events(ports: Shared, id: str) -> AsyncIterator[bytes]:
     first = True
     async for change in changes_of(ports.hub, wanted, HEARTBEAT, first=True):
         if first or (change or {}).get("type") in ("reset", "run"):
-            view = ports.planner.run(id)
+            view = await ports.planner.run(id)
             if not first and change and change["type"] == "reset":
                 yield sse("reset", {"type": "reset"})
             if view["state"] != "running":

@@ -41,14 +41,14 @@ async def tasks(
     limit: Limit = 1000,
     offset: Offset = 0,
 ) -> Response:
-    return JSONResponse(ports.planner.tasks(run, state, limit, offset))
+    return JSONResponse(await ports.planner.tasks(run, state, limit, offset))
 
 
 @router.get(
     "/{run}/{name}", summary="Look at a task", responses={200: example(TASK_EXAMPLE, "The task."), **MISSING}
 )
 async def task(run: str, name: str, ports: Ports) -> Response:
-    return JSONResponse(ports.planner.task(f"{run}/{name}"))
+    return JSONResponse(await ports.planner.task(f"{run}/{name}"))
 
 
 @router.get(
@@ -100,7 +100,7 @@ async def log(
         int | None, Query(ge=0, le=10**9, description="Begin so many bytes before the end.")
     ] = None,
 ) -> StreamingResponse:
-    ports.planner.task(f"{run}/{name}")
+    await ports.planner.task(f"{run}/{name}")
     text: AsyncIterator[bytes] = logs.read(ports, run, name, follow=follow, tail=tail)
     return StreamingResponse(
         text, media_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-store"}
