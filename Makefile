@@ -42,7 +42,7 @@ picture: install  ## draw the demo's terminal for the README
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python docs/picture.py docs/images/demo.svg headway demo
 
 bench: install  ## the benchmarks, beside Ray and Celery where those can be installed (a quiet machine, half an hour)
-	@status=0; for file in benchmarks/bench_*.py; do $(BIN)/python $$file $(ARGS) || status=1; done; exit $$status
+	@status=0; for file in benchmarks/bench_*.py; do $(BIN)/python -m benchmarks.$$(basename $$file .py) $(ARGS) || status=1; done; exit $$status
 
 clean:  ## remove .venv, caches and build products
 	rm -rf $(VENV) benchmarks/peers/.venvs build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,11 +1,11 @@
-"""What all benchmarks share: figures with limits, alternating runs, a guard against other load, a service of their own.
+"""What all benchmarks share: figures with limits, alternating runs, a load guard, a service of their own.
 
 A benchmark prints a table for people and, as its last line, one JSON object for programs:
 
     {"bench": "latency", "figures": [{"name", "value", "unit", "limit", "ok", "against", "note"}]}
 
-and exits 1 when a limit is missed or a figure with a limit could not be measured. Absolute times depend on the machine; so a
-limit is a ratio to something measured in the same minutes wherever that is possible.
+and exits 1 when a limit is missed or a figure with a limit could not be measured. Absolute times depend on
+the machine; so a limit is a ratio to something measured in the same minutes wherever that is possible.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def report(bench: str, figures: Sequence[Figure]) -> int:
     return 1 if any(figure.ok is False for figure in figures) else 0
 
 
-# ---------------------------------------------------------------------------------------------- alternating runs
+# ------------------------------------------------------------------------------------------- alternating runs
 
 
 @dataclass(frozen=True)
@@ -125,13 +125,16 @@ class Rounds:
         notes = [note, *missing, f"{self.disturbed} disturbed rounds" if self.disturbed else ""]
         value = None if mine is None or not other else mine / other
         shown = "" if mine is None or other is None else f": {mine:,.4g} / {other:,.4g}"
-        return Figure(name, value, "x", limit, f"{theirs[0]} {theirs[1]}{shown}", "; ".join(filter(None, notes)))
+        return Figure(
+            name, value, "x", limit, f"{theirs[0]} {theirs[1]}{shown}", "; ".join(filter(None, notes))
+        )
 
 
 def alternate(contenders: Mapping[str, Callable[[], Measured]], rounds: int = 3) -> Rounds:
-    """Let the contenders take turns, each round in the reverse order of the one before, so that drift hits all alike.
+    """Let the contenders take turns, each round in reverse order of the last, so that drift hits all alike.
 
-    A round in which other processes used more than `OTHERS_LIMIT` cores is repeated, at most `REPEATS` times in all.
+    A round in which other processes used more than `OTHERS_LIMIT` cores is repeated, at most `REPEATS` times
+    in all.
     """
     result = Rounds({name: {} for name in contenders}, {}, 0)
     repeats, done = REPEATS, 0
@@ -146,7 +149,9 @@ def alternate(contenders: Mapping[str, Callable[[], Measured]], rounds: int = 3)
             else:
                 taken[name] = measured
         others = load.others()
-        print(f"round {done + 1}: {_shown(taken)}; other load {others:.2f} cores", file=sys.stderr, flush=True)
+        print(
+            f"round {done + 1}: {_shown(taken)}; other load {others:.2f} cores", file=sys.stderr, flush=True
+        )
         if others > OTHERS_LIMIT and repeats:
             repeats -= 1
             continue
@@ -193,12 +198,12 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, round(share * (len(ordered) - 1)))]
 
 
-# ------------------------------------------------------------------------------------------- a service of our own
+# --------------------------------------------------------------------------------------- a service of our own
 
 
 @contextmanager
 def service(cpus: int = 2, **settings: str) -> Iterator[Any]:
-    """A Headway service on a temporary state folder: a client of it, and everything ends and is removed afterwards.
+    """A service on a temporary state folder; yields a client of it. All ends and is removed afterwards.
 
     Args:
         cpus: Slots of its one node.
@@ -207,12 +212,15 @@ def service(cpus: int = 2, **settings: str) -> Iterator[Any]:
     from headway import Client
 
     with tempfile.TemporaryDirectory(prefix="headway-bench-", ignore_cleanup_errors=True) as folder:
-        # On the disk that a service would use, not on a memory file system: what is durable must cost what it costs.
+        # On the disk that a service would use, not in memory: what is durable must cost what it costs.
         env = os.environ | {"HEADWAY_STATE": folder, "HEADWAY_NODE_CPUS": str(cpus)}
         env |= {f"HEADWAY_{name}": value for name, value in settings.items()}
         with open(Path(folder) / "up.log", "wb") as log:
             up = subprocess.Popen(
-                [sys.executable, "-m", "headway.cli.main", "up", "--foreground"], env=env, stdout=log, stderr=log
+                [sys.executable, "-m", "headway.cli.main", "up", "--foreground"],
+                env=env,
+                stdout=log,
+                stderr=log,
             )
         try:
             _until_ready(up, Path(folder))

@@ -1,6 +1,7 @@
 """Runs a peer's script (`peers/<name>_peer.py`) in that peer's own virtual environment, made on first use.
 
-A peer that cannot be had on this machine is `Absent` with the reason: a figure against it is then null and never ok.
+A peer that cannot be had on this machine is `Absent` with the reason: a figure against it is then null and
+never ok.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import subprocess
 import sys
 from typing import Any
 
-from harness import HERE, Absent, Measured
+from benchmarks.harness import HERE, Absent, Measured
 
 PEERS = HERE / "peers"
 #: Exact versions: a ratio means little when the other side moves.
@@ -66,7 +67,7 @@ def _environment(peer: str) -> str | Absent:
     print(f"installing {wanted} into {folder}", file=sys.stderr, flush=True)
     try:
         _quietly(sys.executable, "-m", "venv", "--clear", str(folder))
-        _quietly(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "psutil", *PINS[peer])
+        _quietly(str(python), "-m", "pip", "install", "--disable-pip-version-check", "psutil", *PINS[peer])
     except (subprocess.SubprocessError, OSError) as error:
         detail = _last_line(getattr(error, "stderr", "") or str(error))
         return Absent(f"could not be installed: {detail}")

@@ -2,8 +2,8 @@
 
     .venv/bin/python docs/picture.py docs/images/demo.svg headway demo
 
-A terminal (pty) and not a pipe, so that the picture shows what a person sees, colours and live lines included. Only what
-Headway and Rich print is understood: text, colours, carriage return, cursor up, erase.
+A terminal (pty) and not a pipe, so that the picture shows what a person sees, colours and live lines
+included. Only what Headway and Rich print is understood: text, colours, carriage return, cursor up, erase.
 """
 
 from __future__ import annotations
@@ -36,9 +36,16 @@ def capture(command: list[str], timeout: float = TIMEOUT) -> tuple[str, int]:
     """
     master, slave = pty.openpty()
     ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-    env = os.environ | {"TERM": "xterm-256color", "COLORTERM": "truecolor", "COLUMNS": str(COLUMNS), "LINES": str(ROWS)}
+    env = os.environ | {
+        "TERM": "xterm-256color",
+        "COLORTERM": "truecolor",
+        "COLUMNS": str(COLUMNS),
+        "LINES": str(ROWS),
+    }
     env.pop("NO_COLOR", None)
-    child = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=env, start_new_session=True)
+    child = subprocess.Popen(
+        command, stdin=slave, stdout=slave, stderr=slave, env=env, start_new_session=True
+    )
     os.close(slave)
     parts, deadline = [], time.monotonic() + timeout
     try:
@@ -103,7 +110,9 @@ def screen(output: str) -> list[str]:
 def draw(lines: list[str], title: str, path: Path) -> None:
     """Write the screen as an SVG."""
     with open(os.devnull, "w") as nowhere:
-        console = Console(record=True, width=COLUMNS, file=nowhere, force_terminal=True, color_system="truecolor")
+        console = Console(
+            record=True, width=COLUMNS, file=nowhere, force_terminal=True, color_system="truecolor"
+        )
         for line in lines:
             console.print(Text.from_ansi(line), soft_wrap=True)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -117,7 +126,10 @@ def main(arguments: list[str]) -> int:
         return 2
     output, status = capture(arguments[1:])
     if status:
-        print(f"{' '.join(arguments[1:])} ended with status {status}; no picture made\n{output[-2000:]}", file=sys.stderr)
+        print(
+            f"{' '.join(arguments[1:])} ended with status {status}; no picture made\n{output[-2000:]}",
+            file=sys.stderr,
+        )
         return 1
     draw(screen(output), "$ " + " ".join(arguments[1:]), Path(arguments[0]))
     return 0

@@ -1,7 +1,7 @@
 """01 Hello: two tasks and the graph between them. Next: 02_resources.py.
 
-Calling a workflow runs it right here, like any function. `headway run examples/01_hello.py` runs the same graph through the
-scheduler, and `headway graph examples/01_hello.py` shows it.
+Calling a workflow runs it right here, like any function. `headway run examples/01_hello.py` runs the same
+graph through the scheduler, and `headway graph examples/01_hello.py` shows it.
 """
 
 from headway import task, workflow

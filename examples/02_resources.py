@@ -1,4 +1,4 @@
-"""02 Resources: say what a task needs, and the scheduler finds the place and the time. Next: 03_map_over_files.py.
+"""02 Resources: say what a task needs, and the scheduler finds place and time. Next: 03_map_over_files.py.
 
 A demand that no node could ever hold is refused before anything runs: try cpu=1000.
 """

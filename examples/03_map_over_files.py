@@ -21,7 +21,7 @@ def longest(path: str, at_least: int) -> tuple:
 
 @workflow
 def map_over_files(folder: str = str(Path(__file__).parent), pattern: str = "*.py") -> list:
-    return longest.map(find(folder, pattern), at_least=5)  # positional: one each; by keyword: the same for all
+    return longest.map(find(folder, pattern), at_least=5)  # positional: one each; keyword: for all
 
 
 if __name__ == "__main__":

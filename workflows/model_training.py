@@ -1,8 +1,8 @@
-"""Train a reader of handwritten digits: cross-validated sweep, pick, refit with checkpoints, evaluate, report.
+"""Train a reader of handwritten digits: cross-validated sweep, refit with checkpoints, evaluation, report.
 
-The data are the 1,797 images of 8 x 8 pixels that scikit-learn ships (UCI, optical recognition of handwritten digits). Each
-fit of the sweep is a task of its own; the refit saves its state as it goes, so that a killed attempt is resumed and not
-repeated. Every number below depends only on `seed`, however often and wherever the attempts ran.
+The data are the 1,797 images of 8 x 8 pixels that scikit-learn ships (UCI, optical recognition of handwritten
+digits). Each fit of the sweep is a task of its own; the refit saves its state as it goes, so that a killed
+attempt is resumed and not repeated. Every score depends only on `seed`, however often and wherever it ran.
 
     headway run workflows/model_training.py
     headway run workflows/model_training.py folds=3 out=/tmp/digits
@@ -30,8 +30,8 @@ import numpy as np
 from headway import checkpoint, progress, task, workflow
 
 DIGITS = 10
-#: What the sweep tries. `rounds` are epochs of a network and growth steps of an ensemble; `shifted` adds to each training
-#: image its four neighbours, moved by one pixel. The quick ones stand first.
+#: What the sweep tries, the quick ones first. `rounds` are epochs of a network, growth steps of an ensemble;
+#: `shifted` adds to each training image the same image moved by a pixel up, down, left, right.
 CANDIDATES: tuple[dict[str, Any], ...] = (
     {"family": "extra trees", "shifted": False, "rounds": 30},
     {"family": "network", "hidden": [64], "alpha": 0.001, "shifted": False, "rounds": 60},
@@ -66,7 +66,9 @@ def model_training(
     if folds < 2:
         raise ValueError(f"folds={folds}: cross-validation needs at least 2 folds")
     if not 1 <= candidates <= len(CANDIDATES):
-        raise ValueError(f"candidates={candidates}: there are {len(CANDIDATES)}, so choose 1 to {len(CANDIDATES)}")
+        raise ValueError(
+            f"candidates={candidates}: there are {len(CANDIDATES)}, so choose 1 to {len(CANDIDATES)}"
+        )
     folder = str(Path(out).resolve())  # the workers have another working directory
     fits = [{**candidate, "fold": fold} for candidate in CANDIDATES[:candidates] for fold in range(folds)]
     data = load_data(seed)
@@ -79,12 +81,12 @@ def model_training(
     return summary(sweep, verdict, model=model, report=report)
 
 
-# ---------------------------------------------------------------------------------------------------- the tasks
+# -------------------------------------------------------------------------------------------------- the tasks
 
 
 @task(estimate="1s")
 def load_data(seed: int) -> dict[str, Any]:
-    """The images in three parts: for training and sweep, for the learning curve, and held out until the very end."""
+    """The images in three parts: for training, for the learning curve, and held out until the very end."""
     from sklearn.datasets import load_digits  # in the worker, so that tracing the graph stays quick
     from sklearn.model_selection import train_test_split
 
@@ -127,12 +129,14 @@ def rank(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         entry["folds"].append(score["accuracy"])
         entry["seconds"] += score["seconds"]
     # The rounded mean, then the size of the work: never the measured seconds, which differ from run to run.
-    return sorted(by_candidate.values(), key=lambda c: (-round(statistics.mean(c["folds"]), 6), work(c), label(c)))
+    return sorted(
+        by_candidate.values(), key=lambda c: (-round(statistics.mean(c["folds"]), 6), work(c), label(c))
+    )
 
 
 @task(cpu=1, retries=2, estimate="4s")
 def refit(best: Candidate, data: Data, seed: int) -> dict[str, Any]:
-    """Train the winner on all training images, round by round; a resumed attempt goes on from the last saved round."""
+    """Train the winner on all training images; a resumed attempt goes on from the last saved round."""
     model, curve = checkpoint() or (new_model(best, seed), [])
     images, labels = data["train"]
     x, y = training_set(images, labels, shifted=best["shifted"])
@@ -159,17 +163,26 @@ def evaluate(model: Any, data: Data) -> dict[str, Any]:
         {"image": images[i], "is": int(labels[i]), "read": int(guesses[i]), "sure": float(chances[i].max())}
         for i in wrong
     ]
-    return {"confusion": confusion.tolist(), "mistakes": mistakes, "right": int(confusion.trace()), "of": len(labels)}
+    return {
+        "confusion": confusion.tolist(),
+        "mistakes": mistakes,
+        "right": int(confusion.trace()),
+        "of": len(labels),
+    }
 
 
 @task(cpu=1)
 def save_model(model: Any, folder: str) -> str:
     """Write `model.pkl.gz`; the path. `pickle.load(gzip.open(path))` gives the estimator back."""
-    return write_file(Path(folder) / "model.pkl.gz", gzip.compress(pickle.dumps(model), compresslevel=1, mtime=0))
+    return write_file(
+        Path(folder) / "model.pkl.gz", gzip.compress(pickle.dumps(model), compresslevel=1, mtime=0)
+    )
 
 
 @task(cpu=1)
-def summary(sweep: Sequence[Candidate], verdict: Mapping[str, Any], model: str, report: str) -> dict[str, Any]:
+def summary(
+    sweep: Sequence[Candidate], verdict: Mapping[str, Any], model: str, report: str
+) -> dict[str, Any]:
     """What the run returns."""
     return {
         "accuracy": round(verdict["right"] / verdict["of"], 4),
@@ -182,7 +195,7 @@ def summary(sweep: Sequence[Candidate], verdict: Mapping[str, Any], model: str, 
     }
 
 
-# ------------------------------------------------------------------------------------------------ the training
+# ----------------------------------------------------------------------------------------------- the training
 
 
 def new_model(candidate: Candidate, seed: int) -> Any:
@@ -211,7 +224,7 @@ def new_model(candidate: Candidate, seed: int) -> Any:
 
 
 def advance(model: Any, candidate: Candidate, x: Any, y: Any, done: int, seed: int) -> None:
-    """Train one round more: an epoch of a network, `STEP` more trees of an ensemble. `done` rounds lie behind."""
+    """Train one round more: an epoch of a network, `STEP` trees of an ensemble. `done` rounds lie behind."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):  # the task holds one core
@@ -224,7 +237,7 @@ def advance(model: Any, candidate: Candidate, x: Any, y: Any, done: int, seed: i
 
 
 def training_set(images: Any, labels: Any, *, shifted: bool) -> tuple[Any, Any]:
-    """Rows of pixels; with `shifted` each image also moved by one pixel up, down, left and right."""
+    """Rows of pixels; with `shifted` each image also moved by a pixel up, down, left, right."""
     if not shifted:
         return flat(images), labels
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
@@ -260,7 +273,7 @@ def label(candidate: Candidate) -> str:
     return name + (", shifted images" if candidate["shifted"] else "")
 
 
-# -------------------------------------------------------------------------------------------------- the report
+# ------------------------------------------------------------------------------------------------- the report
 
 
 @task(cpu=1)
@@ -312,7 +325,7 @@ def sweep_rows(sweep: Sequence[Candidate]) -> str:
         mean = statistics.mean(candidate["folds"])
         dots = "".join(f'<i style="left:{place(value)}"></i>' for value in candidate["folds"])
         rows.append(
-            f'<li{" class=best" if position == 0 else ""}><span>{html.escape(label(candidate))}</span>'
+            f"<li{' class=best' if position == 0 else ''}><span>{html.escape(label(candidate))}</span>"
             f"<strong>{100 * mean:.2f}&thinsp;%</strong>"
             f'<div class=track>{dots}<b style="left:{place(mean)}"></b></div></li>'
         )
@@ -321,7 +334,7 @@ def sweep_rows(sweep: Sequence[Candidate]) -> str:
 
 
 def curve_picture(curve: Sequence[Mapping[str, float]]) -> str:
-    """Accuracy by round on training and validation images, as an inline SVG that follows the page's text colour."""
+    """Accuracy by round on training and validation images, as an SVG in the page's own colours."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.6, 2.9), layout="constrained")
@@ -352,7 +365,11 @@ def confusion_table(confusion: Sequence[Sequence[int]]) -> str:
         cells = []
         for read, count in enumerate(row):
             kind = "hit" if truth == read else "miss"
-            strength = f"{0.15 + 0.85 * count / most:.2f}" if kind == "hit" else f"{min(1.0, 0.35 + 0.2 * count):.2f}"
+            strength = (
+                f"{0.15 + 0.85 * count / most:.2f}"
+                if kind == "hit"
+                else f"{min(1.0, 0.35 + 0.2 * count):.2f}"
+            )
             cells.append(f'<td class={kind} style="--s:{strength}">{count}</td>' if count else "<td></td>")
         body.append(f"<tr><th scope=row>{truth}</th>{''.join(cells)}</tr>")
     return f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
@@ -399,7 +416,7 @@ def versions() -> str:
 
 
 def write_file(path: Path, content: bytes) -> str:
-    """Replace the file in one step: an attempt that is killed half way leaves the old one, never half a file."""
+    """Replace the file in one step: a killed attempt leaves the old file or the new, never half of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     part.write_bytes(content)
@@ -408,15 +425,19 @@ def write_file(path: Path, content: bytes) -> str:
 
 
 PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Digits: $accuracy % of held-out images</title>
 <style>
-:root { color-scheme: light dark; --ink: #16202e; --soft: #5b6778; --line: #dfe4ea; --paper: #fff; --good: 15 118 110;
+:root { color-scheme: light dark; --ink: #16202e; --soft: #5b6778; --line: #dfe4ea; --paper: #fff; --good:
+  15 118 110;
   --bad: 190 50 30 }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --soft: #9aa6b6; --line: #2b3543; --paper: #10161f;
+@media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --soft: #9aa6b6; --line: #2b3543; --paper:
+  #10161f;
   --good: 45 170 155; --bad: 235 105 80 } }
 * { box-sizing: border-box }
-body { margin: 0 auto; padding: 1.6rem 1.1rem 3rem; max-width: 44rem; background: var(--paper); color: var(--ink);
+body { margin: 0 auto; padding: 1.6rem 1.1rem 3rem; max-width: 44rem; background: var(--paper); color:
+  var(--ink);
   font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif }
 header p { margin: 0; color: var(--soft) }
 h1 { font-size: 1rem; font-weight: 600; margin: 0 0 .8rem }
@@ -425,47 +446,58 @@ h1 { font-size: 1rem; font-weight: 600; margin: 0 0 .8rem }
 .big small { font-size: .45em; font-weight: 600; color: var(--soft) }
 h2 { font-size: 1.15rem; margin: 2.4rem 0 .2rem; padding-top: 1.2rem; border-top: 1px solid var(--line) }
 h2 + p { margin: 0 0 1rem; color: var(--soft) }
-dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: 1rem; margin: 1.6rem 0 0 }
+dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: 1rem; margin: 1.6rem
+  0 0 }
 dt { color: var(--soft); font-size: .85rem } dd { margin: 0; font-weight: 600 }
 .sweep { list-style: none; margin: 0; padding: 0 }
-.sweep li { display: grid; grid-template-columns: 1fr auto; gap: 0 .8rem; padding: .45rem 0; font-size: .92rem }
+.sweep li { display: grid; grid-template-columns: 1fr auto; gap: 0 .8rem; padding: .45rem 0; font-size:
+  .92rem }
 .sweep strong { font-variant-numeric: tabular-nums; font-weight: 600 }
 .track { grid-column: 1 / -1; position: relative; height: .8rem; margin-top: .15rem; border-radius: .4rem;
   background: var(--line) }
 .track i, .track b { position: absolute; top: 50%; transform: translate(-50%, -50%) }
 .track i { width: .5rem; height: .5rem; border-radius: 50%; background: var(--soft); opacity: .65 }
 .track b { width: .2rem; height: 1.1rem; border-radius: .1rem; background: var(--ink) }
-.best span, .best strong { color: rgb(var(--good)); font-weight: 700 } .best .track b { background: rgb(var(--good)) }
+.best span, .best strong { color: rgb(var(--good)); font-weight: 700 } .best .track b { background:
+  rgb(var(--good)) }
 .scale { display: flex; justify-content: space-between; margin: 0; color: var(--soft); font-size: .8rem }
 svg { display: block; width: 100%; height: auto; fill: currentColor }
 table { border-collapse: separate; border-spacing: 2px; width: 100%; table-layout: fixed; max-width: 34rem;
   font-variant-numeric: tabular-nums; font-size: clamp(.72rem, 3.2vw, .95rem) }
-th { font-weight: 500; color: var(--soft) } td { text-align: center; padding: 0; aspect-ratio: 1; border-radius: 3px;
+th { font-weight: 500; color: var(--soft) } td { text-align: center; padding: 0; aspect-ratio: 1;
+  border-radius: 3px;
   background: color-mix(in srgb, var(--line) 45%, transparent) }
 .hit { background: rgb(var(--good) / calc(var(--s) * .8)); color: #fff }
 .miss { background: rgb(var(--bad) / var(--s)); color: #fff; font-weight: 700 }
 .mistakes { display: grid; grid-template-columns: repeat(auto-fill, minmax(5.6rem, 1fr)); gap: .9rem }
-figure { margin: 0 } img { width: 100%; image-rendering: pixelated; border: 1px solid var(--line); border-radius: 6px;
+figure { margin: 0 } img { width: 100%; image-rendering: pixelated; border: 1px solid var(--line);
+  border-radius: 6px;
   display: block }
-figcaption { font-size: .92rem; margin-top: .25rem } em { font-style: normal; font-weight: 700; color: rgb(var(--bad)) }
+figcaption { font-size: .92rem; margin-top: .25rem } em { font-style: normal; font-weight: 700; color:
+  rgb(var(--bad)) }
 small { display: block; color: var(--soft) } .big small { display: inline }
-footer { margin-top: 2.6rem; padding-top: 1rem; border-top: 1px solid var(--line); color: var(--soft); font-size: .85rem }
+footer { margin-top: 2.6rem; padding-top: 1rem; border-top: 1px solid var(--line); color: var(--soft);
+  font-size: .85rem }
 </style></head><body>
 <header><h1>Handwritten digits</h1>
 <p class="big">$accuracy<small>&thinsp;%</small></p>
-<p>of the held-out images were read rightly: $right of $of. The true share lies between $interval (95 % interval).</p>
-<dl><div><dt>Winner</dt><dd>$winner</dd></div><div><dt>Sweep</dt><dd>$candidates candidates, $fits fits</dd></div>
+<p>of the held-out images were read rightly: $right of $of. The true share lies between $interval (95 %
+interval).</p>
+<dl><div><dt>Winner</dt><dd>$winner</dd></div><div><dt>Sweep</dt><dd>$candidates candidates, $fits
+fits</dd></div>
 <div><dt>Training time of the sweep</dt><dd>$seconds s of one core</dd></div></dl></header>
 <h2>Sweep</h2><p>Accuracy over $folds folds. A dot is a fold, the bar their mean.</p>
 $sweep
-<h2>Learning curve</h2><p>The winner, trained anew on all training images for $rounds rounds: $valid % of the validation
+<h2>Learning curve</h2><p>The winner, trained anew on all training images for $rounds rounds: $valid % of
+the validation
 images at the end.</p>
 $curve
 <h2>Confusion matrix</h2><p>A row is what the digit is, a column what it was read as.</p>
 $confusion
 <h2>Misread</h2><p>All $wrong mistakes, surest first: what it is, and what it was read as.</p>
 $mistakes
-<footer>Data: optical recognition of handwritten digits (UCI), 8 x 8 pixels, as shipped with scikit-learn. Seed $seed;
+<footer>Data: optical recognition of handwritten digits (UCI), 8 x 8 pixels, as shipped with scikit-learn.
+Seed $seed;
 $versions. Made by <code>workflows/model_training.py</code>.</footer>
 </body></html>
 """

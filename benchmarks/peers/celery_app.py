@@ -1,5 +1,5 @@
-"""The tasks of celery_peer.py, imported by its worker too. Settings that suit very short tasks, with nothing lost:
-late acknowledgement, prefetch 64, no events, no rate limits."""
+"""The tasks of celery_peer.py, imported by its worker too. Settings that suit very short tasks, with nothing
+lost: late acknowledgement, prefetch 64, no events, no rate limits."""
 
 import os
 import time

@@ -1,7 +1,7 @@
 """Celery that loses nothing: `celery_peer.py '{"throughput": 1000}'` prints one JSON object.
 
-Redis flushes its append-only file on every write (appendfsync always), tasks are acknowledged late, 2 worker processes.
-The folder of the file is made here, on the disk that Headway's state would use.
+Redis flushes its append-only file on every write (appendfsync always), tasks are acknowledged late, 2 worker
+processes. The folder of the file is made here, on the disk that Headway's state would use.
 """
 
 import json
@@ -71,8 +71,8 @@ def main(work):
     with tempfile.TemporaryDirectory(prefix="celery-peer-") as folder:
         redis = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, "--save", "",
                  "--appendonly", "yes", "--appendfsync", "always"]  # fmt: skip
-        worker = [sys.executable, "-m", "celery", "-A", "celery_app", "worker", "-c", "2", "-P", "prefork", "-Ofair",
-                  "--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "ERROR"]  # fmt: skip
+        worker = [sys.executable, "-m", "celery", "-A", "celery_app", "worker", "-c", "2", "-P", "prefork",
+                  "-Ofair", "--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "ERROR"]  # fmt: skip
         with running(redis, env=os.environ | {"PATH": path}):
             until_redis_answers(port)
             with running(worker, cwd=HERE, env=dict(os.environ)):

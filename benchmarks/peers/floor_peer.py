@@ -1,4 +1,4 @@
-"""No engine at all: `floor_peer.py '{"commands": 200}'`. What the machine allows when two threads run `true`."""
+"""No engine at all: `floor_peer.py '{"commands": 200}'`. two threads run `true`."""
 
 import json
 import subprocess

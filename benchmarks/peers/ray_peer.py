@@ -1,7 +1,7 @@
-"""Ray on 2 CPUs: `ray_peer.py '{"throughput": 1000, "latency": 50, "chain": 100, "fan": 1000}'` prints one JSON object.
+"""Ray on 2 CPUs: `ray_peer.py '{"throughput": 1000, "latency": 50, "chain": 100}'` prints one JSON object.
 
-No dashboard, usage reports off, everything on loopback, the worker pool warmed before anything is timed. Ray keeps nothing:
-its tasks are lost with the process that submitted them.
+No dashboard, usage reports off, everything on loopback, the worker pool warmed before anything is timed. Ray
+keeps nothing: its tasks are lost with the process that submitted them.
 """
 
 import json
@@ -34,7 +34,10 @@ def latency(n):
         submitted = time.monotonic()
         waits.append(1000 * (ray.get(noop.remote()) - submitted))
     waits.sort()
-    return {"submit_to_start_ms": statistics.median(waits), "submit_to_start_p95_ms": waits[round(0.95 * (n - 1))]}
+    return {
+        "submit_to_start_ms": statistics.median(waits),
+        "submit_to_start_p95_ms": waits[round(0.95 * (n - 1))],
+    }
 
 
 def chain(n):
