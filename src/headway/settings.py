@@ -5,6 +5,7 @@ A plain dataclass and `tomllib`: the command line reads it at every start and mu
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -294,3 +295,48 @@ def from_json(flat: Mapping[str, Any]) -> Settings:
     """The inverse of `to_json`: values are already what the code uses."""
     values = {key: (Path(value) if key == "state" else value) for key, value in flat.items() if key in KEYS}
     return _build(values)
+
+
+# ── what a child of the supervisor is told: a file of mode 0600, never its arguments ──────────────────────────────────
+
+#: Names the file.
+CHILD_VARIABLE = "HEADWAY_CHILD_CONFIG"
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """What a child process needs to know.
+
+    Attributes:
+        settings: All settings.
+        brokers: The broker's URL with login, by client name; only this child's clients.
+        ca_file: To check the broker's certificate with, if it is not a public one.
+    """
+
+    settings: Settings
+    brokers: dict[str, str] = field(default_factory=dict, repr=False)
+    ca_file: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As it lies in the file."""
+        return {"settings": to_json(self.settings), "brokers": self.brokers, "ca_file": self.ca_file}
+
+
+def read_child(env: Mapping[str, str] | None = None) -> Child:
+    """Read the file that the supervisor made for this process.
+
+    Raises:
+        Invalid: It was not started by a supervisor.
+    """
+    path = (os.environ if env is None else env).get(CHILD_VARIABLE)
+    if not path:
+        raise Invalid(
+            f"{CHILD_VARIABLE} is not set: this program is started by `headway up`", hint="run `headway up`"
+        )
+    try:
+        tree = json.loads(Path(path).read_text(encoding="utf-8"))
+        return Child(from_json(tree["settings"]), dict(tree["brokers"]), tree["ca_file"])
+    except (OSError, ValueError, KeyError) as error:
+        raise Invalid(
+            f"{path} is not what `headway up` writes: {error}", hint="run `headway up` again"
+        ) from None

@@ -15,7 +15,8 @@ from headway.domain.override import Override
 from headway.errors import Conflict, Invalid, NotFound
 from headway.service.http import App, make_app
 from headway.service.identity import Tokens
-from headway.service.server import bind, serve, url_of
+from headway.service.listen import bind, url_of
+from headway.service.server import serve
 from headway.settings import HttpSettings, Settings
 
 TOKEN = "a-token-for-tests"
@@ -227,7 +228,7 @@ class Service:
 @contextmanager
 def served(service: Service) -> Iterator[str]:
     """The service on a real socket, in a thread with a loop of its own; gives its URL."""
-    sock = bind(service.settings)
+    sock = bind("127.0.0.1", 0)
     url = url_of(sock)
     started = threading.Event()
     loop = asyncio.new_event_loop()

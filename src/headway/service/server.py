@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
 
-from headway.errors import Unavailable
+from headway.service import lifeline
 from headway.service.http import App
+from headway.service.listen import bind
 from headway.settings import Settings
-
-BACKLOG = 1024
 
 
 class _Server(uvicorn.Server):
@@ -24,35 +24,15 @@ class _Server(uvicorn.Server):
         yield
 
 
-def bind(settings: Settings) -> socket.socket:
-    """A listening socket on loopback; port 0 takes a free one.
-
-    Raises:
-        Unavailable: The port is taken.
-    """
-    host, port = settings.http.host, settings.http.port
-    family = socket.AF_INET6 if host == "::1" else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    # Inherited by accepted connections. Without it every answer waits 40 ms for the reader's delayed acknowledgement.
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((host, port))
-    except OSError as error:
-        sock.close()
-        raise Unavailable(
-            f"cannot listen on {host}:{port}: {error.strerror}",
-            hint="choose another port: `headway up --port 0` takes a free one",
-        ) from None
-    sock.listen(BACKLOG)
+def listening(settings: Settings) -> socket.socket:
+    """The socket that the supervisor passed, or a new one of our own."""
+    fd = lifeline.inherited(lifeline.HTTP_VARIABLE)
+    if fd is None:
+        return bind(settings.http.host, settings.http.port)
+    os.set_inheritable(fd, False)
+    sock = socket.socket(fileno=fd)
     sock.setblocking(False)
     return sock
-
-
-def url_of(sock: socket.socket) -> str:
-    """`http://127.0.0.1:40123`."""
-    host, port = sock.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 async def serve(

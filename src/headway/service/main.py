@@ -1,0 +1,109 @@
+"""The service process: the three roles, one journal writer, and HTTP in front of them."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import uvloop
+
+from headway.bus.port import Address, parse_url
+from headway.errors import HeadwayError
+from headway.roles.team import CLIENTS, Team
+from headway.service import lifeline
+from headway.service.http import make_app
+from headway.service.identity import OWNER, Tokens, ensure_token, write_private
+from headway.service.server import serve
+from headway.settings import Child, Settings, read_child
+from headway.store.blobs import Blobs
+from headway.store.sqlite import SqliteJournal
+
+log = logging.getLogger("headway.service")
+
+
+def address_of(brokers: Mapping[str, str], ca_file: str | None) -> Address:
+    """One address with every client's credential, from the URLs that the supervisor wrote down."""
+    credentials, address = {}, Address("127.0.0.1", 0)
+    for name, url in brokers.items():
+        address, credentials[name] = parse_url(url)
+    return Address(address.host, address.port, address.tls, ca_file, credentials)
+
+
+def epoch_of(state: Path) -> int:
+    """The epoch of a state folder's streams: the time of its first start, for ever."""
+    path = state / "epoch"
+    if not path.exists():
+        write_private(path, f"{time.time_ns() // 1000}\n")
+    return int(path.read_text())
+
+
+def build_team(settings: Settings, journal: SqliteJournal, blobs: Blobs, address: Address) -> Team:
+    """The roles of this state folder, not yet started."""
+    return Team(
+        journal,
+        blobs,
+        address,
+        epoch=epoch_of(settings.state),
+        site=settings.site,
+        order=settings.policy.order,
+        discipline=settings.policy.discipline,
+    )
+
+
+async def run(child: Child, sock: socket.socket) -> None:
+    """Until SIGTERM, or the supervisor's death, or a defect in a role."""
+    settings, stop = child.settings, asyncio.Event()
+    loop = asyncio.get_running_loop()
+    lifeline.watch(loop)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    journal = SqliteJournal(settings.state / "journal.db")
+    blobs = Blobs(settings.state / "blobs")
+    team = build_team(settings, journal, blobs, address_of(child.brokers, child.ca_file))
+    try:
+        await team.start()
+        # What stands now stands for ever: a full collection later must not walk over it.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
+        tokens = Tokens({ensure_token(settings.state / "token"): OWNER})
+        app = make_app(team.front, team.scheduling, blobs, settings, tokens)
+        ready = asyncio.Event()
+        serving = asyncio.create_task(serve(app, sock, stop=stop, ready=ready))
+        await ready.wait()
+        lifeline.announce_ready()
+        failing = asyncio.create_task(team.failed.wait())
+        await asyncio.wait({serving, failing}, return_when=asyncio.FIRST_COMPLETED)
+        if team.failed.is_set():
+            log.error("a role ended; the service ends too, and its supervisor starts it again")
+            os._exit(70)
+        failing.cancel()
+        await serving
+    finally:
+        await team.stop()
+        await journal.close()
+
+
+def main() -> None:
+    """`python -m headway.service`."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        child = read_child()
+        fd = lifeline.inherited(lifeline.HTTP_VARIABLE)
+        assert fd is not None, "the supervisor passes the listening socket"
+        sock = socket.socket(fileno=fd)
+        sock.setblocking(False)
+        uvloop.run(run(child, sock))
+    except HeadwayError as error:
+        log.error("%s", error)
+        sys.exit(error.exit_code)
