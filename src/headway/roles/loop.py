@@ -18,7 +18,8 @@ from pydantic_core import from_json, to_json
 
 from headway.bus.letter import Letter
 from headway.errors import HeadwayError, Unavailable
-from headway.journal.port import Entry, Journal
+from headway.journal.port import Journal
+from headway.journal.records import Entry
 from headway.roles.outbox import Outbox
 from headway.roles.step import CALL, Input, Role, Step, pack_inputs, pack_outputs, unpack_inputs, unpack_outputs
 
@@ -104,8 +105,8 @@ class RoleLoop:
         """Fold the journal. Returns the cursors: (sender, stream) -> (epoch, last sequence number committed)."""
         kept = self._journal.load(self.role.name)
         if kept.snapshot is not None:
-            tree = from_json(kept.snapshot)
-            self._number, self._now = tree["number"], tree["now"]
+            tree = from_json(kept.snapshot.data)
+            self._number, self._now = kept.snapshot.number, kept.snapshot.at
             self._outbox.restore(tree["outbox"])
             self.role.restore(tree["role"])
         for entry in kept.entries:
@@ -191,7 +192,7 @@ class RoleLoop:
         timer.cancel()
 
     async def _turn(self, wire: Wire, letters: list[Letter], calls: list[Any]) -> None:
-        self._now = max(self._now, self._clock())
+        self._now = self.now()
         inputs = [Input(item.sender, item.stream, item.epoch, item.seq, item.kind, item.body) for item in letters]
         inputs += [Input(CALL, "", 0, n, kind, body) for n, (kind, body, _) in enumerate(calls)]
         step = self.role.step(self._now, inputs)
@@ -246,13 +247,19 @@ class RoleLoop:
         """Write the whole state down, so that a restart folds only what comes after."""
         if self._bytes_since_snapshot == 0:
             return
-        tree = {"number": self._number, "now": self._now, "outbox": self._outbox.snapshot(), "role": self.role.snapshot()}
+        # The outbox lies in the snapshot, so no entry before it is needed any more.
+        data = to_json({"outbox": self._outbox.snapshot(), "role": self.role.snapshot()})
+        number = self._number
         try:
-            await self._journal.snapshot(self.role.name, self._number, to_json(tree))
+            await self._journal.snapshot(self.role.name, number, self._now, self.role.logic, data, needed=number + 1)
             self._bytes_since_snapshot = 0
         except Unavailable as trouble:
             # The entries are safe; only the next restart takes longer.
             log.warning("no snapshot of the %s: %s", self.role.name, trouble)
+
+    def now(self) -> int:
+        """The clock of the steps: never behind the last one."""
+        return max(self._now, self._clock())
 
     def stop(self) -> None:
         """End after the present step, with a snapshot."""

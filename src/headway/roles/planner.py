@@ -14,6 +14,7 @@ from headway.bus.messages import (
     RESOURCE_MANAGER,
     SCHEDULER,
     Call,
+    NodeModel,
     NodesBody,
     OfferBody,
     OfferRow,
@@ -28,8 +29,9 @@ from headway.domain.resources import Node
 from headway.domain.results import Ref
 from headway.domain.units import SECOND
 from headway.errors import Conflict, HeadwayError, Invalid
+from headway.journal.records import Document
 from headway.roles.step import CALL, NONSENSE, Input, Output, Step
-from headway.roles.translate import demand_to_model, node_from_model, ref_to_model
+from headway.roles.translate import demand_to_model, node_from_model, node_to_model, ref_to_model
 
 #: An offer message holds at most this many tasks, so that no letter grows past a few hundred kilobytes.
 OFFERS_PER_LETTER = 500
@@ -172,7 +174,7 @@ class Planner:
                 body.withdraw.extend(plan.withdraw)
                 body.closed.extend(plan.ended)
             if body.tasks or body.withdraw or body.closed:
-                step.outputs.append(Output(SCHEDULER, (SCHEDULER,), "offer", to_json(body, exclude_defaults=True)))
+                step.outputs.append(Output(SCHEDULER, (SCHEDULER,), "offer", to_json(body)))
             first = False
 
     def _row(self, offer: Offer, step: Step) -> OfferRow:
@@ -213,9 +215,12 @@ class Planner:
     def _archive(self, now: int, plan: Plan, step: Step) -> None:
         """Write down runs that ended; forget the oldest beyond what listings keep at hand."""
         for run in plan.ended:
-            view = self.runs.run_view(run)
-            step.documents.append((run, view["state"], view["submitted"], to_json(self.runs.archive(run))))
-            self.recent[run] = sum(view["counts"].values())
+            kept = self.runs.archive(run)
+            saved = kept.pop("saved")
+            # Two rows: listings read the small one only.
+            for kind, body in (("run", kept), ("graph", {"saved": saved})):
+                step.documents.append(Document(kind, run, run, kept["state"], kept["submitted"], to_json(body)))
+            self.recent[run] = sum(kept["counts"].values())
         while len(self.recent) > RECENT_RUNS or (len(self.recent) > 1 and sum(self.recent.values()) > RECENT_TASKS):
             oldest = next(iter(self.recent))
             del self.recent[oldest]
@@ -224,11 +229,10 @@ class Planner:
     # ── persistence ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def snapshot(self) -> Any:
-        nodes = [[n.name, n.cpu, n.memory, n.gpus, n.other, n.labels] for n in self.nodes.values()]
+        nodes = [node_to_model(node).model_dump() for node in self.nodes.values()]
         return {"runs": self.runs.snapshot(), "nodes": nodes, "keys": self.keys, "recent": self.recent}
 
     def restore(self, tree: Any) -> None:
         self.runs = Runs.restore(tree["runs"])
-        pairs = lambda rows: tuple((name, amount) for name, amount in rows)  # noqa: E731
-        self.nodes = {n[0]: Node(n[0], n[1], n[2], n[3], pairs(n[4]), pairs(n[5])) for n in tree["nodes"]}
+        self.nodes = {node["name"]: node_from_model(NodeModel(**node)) for node in tree["nodes"]}
         self.keys, self.recent = dict(tree["keys"]), dict(tree["recent"])

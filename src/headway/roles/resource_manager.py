@@ -56,7 +56,7 @@ class ResourceManager:
                 news.cordoned.append((hello.node.name, True))
 
     def _call(self, item: Input, news: NodesBody) -> dict[str, Any] | HeadwayError:
-        body = json.loads(item.body)
+        body: dict[str, Any] = json.loads(item.body)
         known = self.nodes.get(body["node"])
         if item.kind == "expired":
             if known is None or known.incarnation != body["incarnation"]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from headway.errors import HeadwayError
+from headway.journal.records import Document
 
 #: `Input.source` of what did not come as a letter: HTTP, timers, presence.
 CALL = "call"
@@ -48,7 +49,7 @@ class Step:
         outputs: To be published.
         replies: By `seq` of the call: what the caller gets, or the error it gets.
         blobs: By SHA-256: to be written before the entry that mentions them.
-        documents: Archived runs: (key, state, time, body).
+        documents: Archived runs.
         changes: For watchers: views of what changed. Not journalled.
         refused: Letters, or rows of them, that made no sense: (input, why). They are dropped, and logged by the loop.
     """
@@ -56,7 +57,7 @@ class Step:
     outputs: list[Output] = field(default_factory=list)
     replies: dict[int, dict[str, Any] | HeadwayError] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)
-    documents: list[tuple[str, str, int, bytes]] = field(default_factory=list)
+    documents: list[Document] = field(default_factory=list)
     changes: list[dict[str, Any]] = field(default_factory=list)
     refused: list[tuple[Input, str]] = field(default_factory=list)
 
@@ -116,7 +117,10 @@ def pack_inputs(inputs: Iterable[Input]) -> bytes:
 
 def unpack_inputs(data: bytes) -> list[Input]:
     """The inverse of `pack_inputs`."""
-    return [Input(*header, body=body) for header, body in _frames(data)]
+    found = []
+    for (source, stream, epoch, seq, kind), body in _frames(data):
+        found.append(Input(source, stream, epoch, seq, kind, body))
+    return found
 
 
 def pack_outputs(outputs: Iterable[tuple[int, Output]]) -> bytes:

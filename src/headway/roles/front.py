@@ -1,0 +1,149 @@
+"""What HTTP and the inline runner see of the roles: calls that resolve after a commit, and reads that never commit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+
+from pydantic_core import from_json
+
+from headway.core.runs import Runs
+from headway.errors import NotFound
+from headway.journal.port import Journal
+from headway.roles.feed import Feed
+from headway.roles.loop import RoleLoop
+from headway.roles.planner import Planner
+from headway.roles.resource_manager import ResourceManager
+from headway.roles.scheduler import Scheduler
+
+View = dict[str, Any]
+
+
+class PlannerFront:
+    """Runs and tasks: those in memory, then those in the archive."""
+
+    def __init__(self, loop: RoleLoop, planner: Planner, feed: Feed, archive: Journal) -> None:
+        self._loop, self._planner, self._feed, self._archive = loop, planner, feed, archive
+
+    async def submit(self, body: View) -> View:
+        """Accept a run; see `service.ports.PlannerPort`."""
+        view = await self._loop.call("submit", body)
+        return {**await self.run(view["id"]), "repeated": True} if view.get("archived") else view
+
+    async def cancel(self, target: str, reason: str, by: str) -> View:
+        """Cancel a run or a task."""
+        return await self._loop.call("cancel", {"target": target, "reason": reason, "by": by})
+
+    async def retry(self, run: str, by: str) -> View:
+        """Run again what did not finish; an archived run is taken back into memory first."""
+        body: View = {"run": run, "by": by}
+        if not self._planner.runs.has(run):
+            body["archived"] = await self._document("graph", run)
+        return await self._loop.call("retry", body)
+
+    async def runs(self, state: str | None, limit: int, after: str | None) -> list[View]:
+        """Newest first, those older than the run `after`."""
+        before = await self._place(after) if after is not None else None
+        found = {view["id"]: view for view in self._planner.runs.runs_view(limit=len(self._planner.runs))}
+        page = await self._archive.documents("run", state=state, after=before, limit=limit + len(found))
+        for document in page.documents:
+            if document.key not in found:
+                found[document.key] = from_json(document.json)
+        views = [view for view in found.values() if state is None or view["state"] == state]
+        views.sort(key=lambda view: (view["submitted"], view["id"]), reverse=True)
+        if before is not None:
+            views = [view for view in views if (view["submitted"], view["id"]) < before]
+        return views[:limit]
+
+    async def _place(self, run: str) -> tuple[int, str]:
+        return (await self.run(run))["submitted"], run
+
+    async def run(self, id: str) -> View:
+        """One run."""
+        if self._planner.runs.has(id):
+            return self._planner.runs.run_view(id)
+        view: View = await self._document("run", id)
+        return view
+
+    async def tasks(self, run: str | None, state: str | None, limit: int, offset: int) -> list[View]:
+        """Tasks of a run, or of all runs in memory, newest run first."""
+        if run is not None:
+            return (await self._holding(run)).tasks_view(run, state, limit, offset)
+        found: list[View] = []
+        for id in reversed(self._planner.runs.ids()):
+            if len(found) >= offset + limit:
+                break
+            found += self._planner.runs.tasks_view(id, state, offset + limit - len(found))
+        return found[offset : offset + limit]
+
+    async def task(self, id: str) -> View:
+        """One task."""
+        return (await self._holding(id.partition("/")[0])).task_view(id)
+
+    def stats(self) -> View:
+        """How many runs and tasks are in memory, by state."""
+        runs = self._planner.runs
+        tasks: Counter[str] = Counter()
+        for view in runs.runs_view("running", len(runs)):
+            tasks.update(view["counts"])
+        return {"steps": self._loop.steps, "runs": len(runs), "tasks": dict(tasks), "duplicates": runs.duplicates}
+
+    def subscribe(self) -> AsyncIterator[View]:
+        """Changes from now on."""
+        return self._feed.subscribe()
+
+    async def _holding(self, run: str) -> Runs:
+        return self._planner.runs if self._planner.runs.has(run) else _adopted(await self._document("graph", run))
+
+    async def _document(self, kind: str, run: str) -> Any:
+        document = await self._archive.document(kind, run)
+        if document is None:
+            raise NotFound(f"there is no run {run!r}", hint="`headway runs` lists them")
+        return from_json(document.json)
+
+
+def _adopted(document: Any) -> Runs:
+    runs = Runs()
+    runs.adopt(document)
+    return runs
+
+
+class SchedulerFront:
+    """Reasons, nodes, policy and overrides."""
+
+    def __init__(self, loop: RoleLoop, scheduler: Scheduler, nodes: RoleLoop, manager: ResourceManager) -> None:
+        self._loop, self._scheduler, self._nodes_loop, self._manager = loop, scheduler, nodes, manager
+
+    def why(self, task: str, at: int | None) -> View:
+        """Why the task is where it is, from the engine's own reasons.
+
+        Raises:
+            NotFound: The engine never saw it, or its reasons are no longer kept.
+        """
+        explanation = self._scheduler.engine.why(task, self._loop.now())
+        return {**explanation.data, "text": explanation.text()}
+
+    def nodes(self) -> list[View]:
+        """Every node with what is free on it."""
+        return self._scheduler.engine.nodes_view()
+
+    def stats(self) -> View:
+        """Counts of the engine."""
+        return {"steps": self._loop.steps, **self._scheduler.engine.counts()}
+
+    async def set_policy(self, order: str, discipline: str, by: str) -> View:
+        """Change the policy from now on."""
+        return await self._loop.call("policy", {"order": order, "discipline": discipline, "by": by})
+
+    async def override(self, body: View) -> View:
+        """Lay an override over the algorithm."""
+        return await self._loop.call("override", body)
+
+    async def revert(self, id: str, by: str) -> View:
+        """End an override now."""
+        return await self._loop.call("revert", {"id": id, "by": by})
+
+    async def cordon(self, node: str, cordoned: bool, by: str) -> View:
+        """Let nothing new be placed on a node, or again."""
+        return await self._nodes_loop.call("cordon", {"node": node, "cordoned": cordoned, "by": by})
