@@ -72,7 +72,7 @@ def main(work):
         redis = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, "--save", "",
                  "--appendonly", "yes", "--appendfsync", "always"]  # fmt: skip
         worker = [sys.executable, "-m", "celery", "-A", "celery_app", "worker", "-c", "2", "-P", "prefork",
-                  "-Ofair", "--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "ERROR"]  # fmt: skip
+                  "-Ofair", "--without-gossip", "--without-mingle", "--without-heartbeat"]  # fmt: skip
         with running(redis, env=os.environ | {"PATH": path}):
             until_redis_answers(port)
             with running(worker, cwd=HERE, env=dict(os.environ)):
