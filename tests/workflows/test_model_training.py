@@ -1,4 +1,4 @@
-"""The training workflow as a person meets it: it trains, resumes where it was killed, and its report stands alone."""
+"""The training workflow as a person meets it: it trains, resumes when killed, and its report stands alone."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_small_run_trains_writes_and_tells(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["model.pkl.gz", "report.html"]
     assert result["fits"] == 4
     assert result["accuracy"] > 0.93
-    model = pickle.load(gzip.open(result["model"]))
+    model = pickle.loads(gzip.decompress(Path(result["model"]).read_bytes()))
     images, labels = training.load_data(3)["test"]
     assert round(training.accuracy(model, images, labels), 4) == result["accuracy"]
     page = Path(result["report"]).read_text()
@@ -70,7 +70,7 @@ def test_a_small_run_trains_writes_and_tells(tmp_path: Path) -> None:
 
 
 def assert_stands_alone(page: str) -> None:
-    """No placeholder is left, and nothing is fetched: no script, no style sheet, no picture from elsewhere."""
+    """No placeholder is left, and nothing is fetched: no script, style sheet or picture from elsewhere."""
     assert not re.search(r"\$[a-z]+\b", page)
     assert "<script" not in page
     assert "<link" not in page
