@@ -1,0 +1,1 @@
+"""What history teaches about the future: pure functions of what was measured."""

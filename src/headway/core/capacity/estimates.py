@@ -1,0 +1,135 @@
+"""Processing times learned per family: one kind of task under one demand.
+
+Integers only, so that a replay learns the same. A quantile is an order statistic of the last `WINDOW`
+attempts (nearest rank); the mean is exponentially weighted with weight 1/8, as TCP smooths its round trip
+(RFC 6298).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headway.domain.resources import Demand
+from headway.domain.units import MILLI, SECOND
+
+#: Attempts a family remembers.
+WINDOW = 32
+#: Reckoned for a task that nobody said or learned anything about, until anything at all has been learned.
+UNKNOWN = 10 * SECOND
+#: The longest train, in members.
+LONGEST_TRAIN = 256
+
+
+class Family:
+    """What is known of one kind of task under one demand.
+
+    Attributes:
+        recent: The last `WINDOW` processing times in microseconds, a ring.
+        count: All there ever were.
+        mean: Exponentially weighted, microseconds.
+        cap: How many of them a train may hold. Starts at one, doubles each time that many in a row were
+            short, and falls back to one with a long one (as TCP probes its window, RFC 5681).
+        streak: Short ones since the cap last changed.
+    """
+
+    __slots__ = ("_sorted", "cap", "count", "demand", "id", "kind", "mean", "recent", "streak")
+
+    def __init__(self, ident: int, kind: str, demand: Demand) -> None:
+        self.id = ident
+        self.kind = kind
+        self.demand = demand
+        self.recent: list[int] = []
+        self.count = 0
+        self.mean = 0
+        self.cap = 1
+        self.streak = 0
+        self._sorted: list[int] | None = None
+
+    def learn(self, took: int, span: int) -> None:
+        """An attempt finished after `took` microseconds; short means no longer than `span`."""
+        if len(self.recent) < WINDOW:
+            self.recent.append(took)
+        else:
+            self.recent[self.count % WINDOW] = took
+        self.mean = took if not self.count else self.mean + (took - self.mean) // 8
+        self.count += 1
+        self._sorted = None
+        if took > span:
+            self.surprised()
+            return
+        self.streak += 1
+        if self.streak >= self.cap:
+            self.cap, self.streak = min(self.cap * 2, LONGEST_TRAIN), 0
+
+    def surprised(self) -> None:
+        """One of them turned out long: trains start over at one."""
+        self.cap, self.streak = 1, 0
+
+    def quantile(self, milli: int) -> int | None:
+        """The nearest-rank quantile of recent processing times in microseconds, or None without any."""
+        if not self.recent:
+            return None
+        if self._sorted is None:
+            self._sorted = sorted(self.recent)
+        rank = -(-len(self._sorted) * milli // MILLI)
+        return self._sorted[max(rank, 1) - 1]
+
+    def tree(self) -> list[Any]:
+        """As plain JSON, without its identity."""
+        return [list(self.recent), self.count, self.mean, self.cap, self.streak]
+
+    def fill(self, tree: list[Any]) -> None:
+        """The reverse of `tree`."""
+        self.recent, self.count, self.mean, self.cap, self.streak = list(tree[0]), *tree[1:]
+        self._sorted = None
+
+
+class Estimates:
+    """Every family there is, and what all of them together say about a stranger."""
+
+    def __init__(self) -> None:
+        self.families: list[Family] = []
+        self.overall = 0  # exponentially weighted mean over all families, microseconds
+        self._ids: dict[tuple[str, Demand], Family] = {}
+
+    def family(self, kind: str, demand: Demand) -> Family:
+        """The family of a task, made on first sight."""
+        found = self._ids.get((kind, demand))
+        if found is None:
+            found = self._ids[kind, demand] = Family(len(self.families), kind, demand)
+            self.families.append(found)
+        return found
+
+    def learn(self, family: Family, took: int, span: int) -> None:
+        """An attempt of the family finished after `took` microseconds of processing."""
+        family.learn(took, span)
+        self.overall = took if not self.overall else self.overall + (took - self.overall) // 8
+
+    def total(self, family: Family, said: int | None) -> int:
+        """Processing time to reckon with: as the author said, else the learned median, else that of all, else
+        `UNKNOWN`."""
+        if said is not None:
+            return said
+        learned = family.quantile(500)
+        return learned if learned is not None else self.overall or UNKNOWN
+
+    def remaining(self, family: Family, said: int | None, done: int) -> int:
+        """Of the processing time, what is left with `done` milli of it kept; at least a microsecond."""
+        return max(self.total(family, said) * (MILLI - done) // MILLI, 1)
+
+    def tree(self) -> list[Any]:
+        """As plain JSON: every family in order of its first sight."""
+        rows = []
+        for f in self.families:
+            d = f.demand
+            rows.append([f.kind, d.cpu, d.memory, d.gpu, [list(pair) for pair in d.other], *f.tree()])
+        return [self.overall, rows]
+
+    @classmethod
+    def from_tree(cls, tree: list[Any]) -> Estimates:
+        """The reverse of `tree`."""
+        made = cls()
+        made.overall = tree[0]
+        for kind, cpu, memory, gpu, other, *rest in tree[1]:
+            made.family(kind, Demand(cpu, memory, gpu, tuple((n, a) for n, a in other))).fill(rest)
+        return made

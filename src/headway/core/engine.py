@@ -1,0 +1,435 @@
+"""The engine: events in, decisions out. Deterministic and sans-IO; see `docs/internals/engine.md`.
+
+The same events in the same order, with the same times, give the same decisions to the byte, in the service,
+in the simulator and in a replay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from headway.core import events, explain, invariants, snapshot, trains
+from headway.core.decisions import Decision, Preempt, Reason, Stop
+from headway.core.events import Event, Outcome
+from headway.core.overrides import checked, concerns
+from headway.core.placement.space import Space
+from headway.core.placing import place_all
+from headway.core.policy import Policy
+from headway.core.preemption import victims
+from headway.core.state import Entry, Member, Move, State, refuse
+from headway.core.world import Settings, World
+from headway.domain.override import Override
+from headway.domain.units import MILLI, SECOND
+from headway.errors import Invalid
+
+#: Changes whenever the same events would be decided differently: a journal says which logic it was made with.
+LOGIC = "1"
+
+
+class Engine:
+    """Decides who runs where.
+
+    Args:
+        order: Orders from the most to the least important, e.g. `priority > srpt`.
+        discipline: `skip` or `strict`.
+        seed: For policies that draw lots; none of the built-in ones does.
+        train_span: Microseconds of work that a lease should hold; 0 for no trains.
+        preempt: Whether a better priority class may preempt a worse.
+        grace: Microseconds a preempted attempt has to checkpoint.
+        min_run: Microseconds before an attempt may be preempted.
+        max_preemptions: How often a task may be preempted.
+    """
+
+    def __init__(
+        self,
+        order: str = "priority > srpt",
+        discipline: str = "skip",
+        seed: int = 0,
+        *,
+        train_span: int = 50_000,
+        preempt: bool = True,
+        grace: int = 30 * SECOND,
+        min_run: int = SECOND,
+        max_preemptions: int = 3,
+    ) -> None:
+        settings = Settings(train_span, preempt, grace, min_run, max_preemptions, seed)
+        self._start(World(Policy(order, discipline), settings), None)
+
+    def _start(self, world: World, victim_wake: int | None) -> None:
+        self.world = world
+        self._victim_wake = victim_wake
+        self._handlers: dict[type[Any], Callable[[Any, int], None]] = {
+            events.NodeJoined: self._node_joined,
+            events.NodeLost: self._node_lost,
+            events.NodeCordoned: self._node_cordoned,
+            events.TaskOffered: self._offered,
+            events.TaskWithdrawn: self._withdrawn,
+            events.TaskEdited: self._edited,
+            events.AttemptStarted: self._started,
+            events.AttemptProgressed: self._progressed,
+            events.AttemptCheckpointed: self._checkpointed,
+            events.AttemptReturned: self._returned,
+            events.AttemptEnded: self._ended,
+            events.PolicySet: self._policy_set,
+            events.OverrideApplied: self._override_applied,
+            events.OverrideReverted: self._override_reverted,
+        }
+
+    # ── the face ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def apply(self, event: Event, now: int) -> None:
+        """Takes in what happened.
+
+        What concerns an attempt that is over, or a task or node nobody knows, is stale: ignored and counted.
+
+        Args:
+            event: What happened.
+            now: Microseconds; never less than before.
+
+        Raises:
+            Impossible: The task's state does not allow it. Nothing changed.
+            Invalid: The event makes no sense as it stands, e.g. an unknown policy. Nothing changed.
+        """
+        handler = self._handlers.get(type(event))
+        if handler is None:
+            raise Invalid(f"{event!r} is no event of the engine", hint="see headway.core.events")
+        handler(event, now)
+
+    def decide(self, now: int) -> list[Decision]:
+        """Everything that follows from what was applied and from the time.
+
+        Args:
+            now: Microseconds; never less than before.
+        """
+        world = self.world
+        self._tick(now)
+        for claim in [claim for claim in world.claims.values() if claim.ready]:
+            world.fulfil(claim, now)
+        place_all(world, now)
+        self._victim_wake = victims.make_room(world, now)
+        trains.call_back(world)
+        trains.fill(world, now)
+        out, world.out = world.out, []
+        return out
+
+    def wake_at(self) -> int | None:
+        """After `decide`: the earliest time at which it could decide something with no new event, or None."""
+        world = self.world
+        times = (
+            world.next_delay(),
+            world.overrides.next_expiry(),
+            trains.next_timer(world),
+            self._victim_wake,
+        )
+        return min((time for time in times if time is not None), default=None)
+
+    def knows(self, task: str) -> bool:
+        """Whether the task is in the engine, in whatever state."""
+        return task in self.world.tasks
+
+    def why(self, task: str, now: int) -> explain.Explanation:
+        """Why the task is where it is. Raises NotFound for one the engine does not know (any more)."""
+        return explain.why(self.world, task, now)
+
+    def counts(self) -> dict[str, int]:
+        """Tasks by state, leases, members called back, and stale events since the start."""
+        world = self.world
+        by_state = {str(state): count for state, count in world.counts.items() if state is not State.GONE}
+        return {
+            **by_state,
+            "leases": len(world.leases),
+            "recalled": sum(lease.recalls for lease in world.leases.values()),
+            "stale": world.stale,
+        }
+
+    def nodes_view(self) -> list[dict[str, Any]]:
+        """Every node that is there, with what is free of it and what it runs, as plain JSON."""
+        return [explain.node_view(space) for space in self.world.nodes.all if not space.gone]
+
+    def snapshot(self) -> dict[str, Any]:
+        """The whole state as a tree of plain JSON."""
+        return {"logic": LOGIC, "victim_wake": self._victim_wake, **snapshot.take(self.world)}
+
+    @classmethod
+    def restore(cls, tree: dict[str, Any]) -> Engine:
+        """An engine that decides for ever as the one that was snapshot. Raises Invalid for another logic's
+        snapshot."""
+        if tree.get("logic") != LOGIC:
+            raise Invalid(
+                f"the snapshot was made with logic {tree.get('logic')!r}, this is {LOGIC!r}",
+                hint="replay the journal from its beginning instead",
+            )
+        engine = cls.__new__(cls)
+        engine._start(snapshot.load(tree), tree["victim_wake"])
+        return engine
+
+    def check(self) -> None:
+        """Raises AssertionError, with the story, if anything does not hold that must (`core.invariants`)."""
+        invariants.check(self.world)
+
+    # ── time ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _tick(self, now: int) -> None:
+        world = self.world
+        for override in world.overrides.expired(now) if world.overrides.active else ():
+            self._end_override(override, now)
+        for entry in world.due_delays(now):
+            world.settle(entry, now)
+        trains.overdue(world, now)
+
+    # ── nodes ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _node_joined(self, event: events.NodeJoined, now: int) -> None:
+        world = self.world
+        space = world.nodes.by_name.get(event.node.name)
+        if space is None:
+            space = world.nodes.join(event.node, event.incarnation)
+        else:
+            if space.gone or space.incarnation != event.incarnation:
+                held = frozenset(event.holds)
+                self._lose_all(space, held, now)
+                space.gone = False
+                space.incarnation = event.incarnation
+            if space.node != event.node:
+                self._cancel_claims(space, now)
+            space.resize(event.node)
+            world.nodes.changed(space, freed=True)
+        for task, attempt in event.holds:
+            # It came back with an attempt that is not ours any more: it must not go on beside a newer one.
+            entry = world.tasks.get(task)
+            member = entry.member if entry is not None else None
+            if member is None or member.attempt != attempt or member.lease.space is not space:
+                world.out.append(Stop(task, attempt, space.name, Reason("superseded")))
+
+    def _node_lost(self, event: events.NodeLost, now: int) -> None:
+        space = self.world.nodes.by_name.get(event.node)
+        if space is None or space.gone or (event.incarnation and event.incarnation != space.incarnation):
+            self.world.stale += 1
+            return
+        space.gone = True
+        space.changed()
+        self._lose_all(space, frozenset(), now)
+        self.world.nodes.changed(space, freed=False)
+
+    def _lose_all(self, space: Space, held: frozenset[tuple[str, int]], now: int) -> None:
+        self._cancel_claims(space, now)
+        for lease in list(space.leases.values()):
+            for member in list(lease.members):
+                if (member.entry.task.id, member.attempt) not in held:
+                    self.world.lose(member, now)
+
+    def _cancel_claims(self, space: Space, now: int) -> None:
+        for claim in list(space.claims):
+            self.world.cancel_claim(claim)
+            self.world.settle(claim.entry, now)
+
+    def _node_cordoned(self, event: events.NodeCordoned, now: int) -> None:
+        space = self.world.nodes.by_name.get(event.node)
+        if space is None:
+            self.world.stale += 1
+            return
+        space.cordoned = event.cordoned
+        space.changed()
+        if event.cordoned:
+            self._cancel_claims(space, now)
+        self.world.nodes.changed(space, freed=not event.cordoned)
+
+    # ── tasks ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _offered(self, event: events.TaskOffered, now: int) -> None:
+        entry = self.world.tasks.get(event.task.id)
+        if entry is None:
+            self.world.admit(event.task, event.not_before, now)
+        elif entry.member is not None:
+            entry.offer = event
+        else:
+            self.world.replace(entry, event.task, event.not_before, now)
+
+    def _withdrawn(self, event: events.TaskWithdrawn, now: int) -> None:
+        world = self.world
+        entry = world.tasks.get(event.task)
+        if entry is None:
+            world.stale += 1
+            world.fences.pop(event.task, None)
+            return
+        if entry.member is None:
+            world.drop(entry)
+            return
+        entry.offer = None
+        if not entry.withdrawn:
+            entry.withdrawn = True
+            member = entry.member
+            reason = Reason("withdrawn", (("said", event.reason),))
+            world.out.append(Stop(event.task, member.attempt, member.lease.space.name, reason))
+
+    def _edited(self, event: events.TaskEdited, now: int) -> None:
+        world = self.world
+        entry = world.tasks.get(event.task)
+        if entry is None:
+            world.stale += 1
+            return
+        named = (("priority", event.priority), ("weight", event.weight), ("deadline", event.deadline))
+        changes: dict[str, Any] = {name: value for name, value in named if value is not None}
+        entry.task = replace(entry.task, **changes)
+        if entry.offer is not None:
+            entry.offer = replace(entry.offer, task=replace(entry.offer.task, **changes))
+        if entry.item is not None:
+            world.unsettle(entry)
+            world.settle(entry, now)
+        elif entry.member is not None:
+            world.rerank(entry.member)
+
+    # ── attempts ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _present(self, task: str, attempt: int, what: str) -> Member | None:
+        """The member that an executor speaks of, or None if that is over."""
+        entry = self.world.tasks.get(task)
+        if entry is not None:
+            member = entry.member
+            if member is not None and member.attempt == attempt:
+                return member
+            if member is None and entry.unused and entry.attempt == attempt:
+                raise refuse(entry, what)  # it was given back as never to be started
+        self.world.stale += 1
+        return None
+
+    def _started(self, event: events.AttemptStarted, now: int) -> None:
+        member = self._present(event.task, event.attempt, "started")
+        if member is None:
+            return
+        if member.started >= 0:
+            self.world.stale += 1
+            return
+        self._start_member(member, now)
+
+    def _start_member(self, member: Member, now: int) -> None:
+        # By our own clock: the executor's may be off by hours, and timers must not.
+        self.world.move(member.entry, Move.START)
+        member.started = member.saved_at = now
+        lease = member.lease
+        if member.recalled:
+            member.recalled = False
+            lease.recalls -= 1
+            self.world.touched[lease.id] = lease
+        if lease.evicting:
+            reason = Reason("preempted", (("late", True),))
+            self.world.out.append(
+                Preempt(
+                    member.entry.task.id, member.attempt, lease.space.name, self.world.settings.grace, reason
+                )
+            )
+        elif len(lease.members) > 1:
+            trains.watch(self.world, member)
+
+    def _progressed(self, event: events.AttemptProgressed, now: int) -> None:
+        member = self._present(event.task, event.attempt, "progressed")
+        if member is None:
+            return
+        if member.started < 0:
+            self._start_member(member, now)
+        member.done = max(0, min(event.done, MILLI))
+
+    def _checkpointed(self, event: events.AttemptCheckpointed, now: int) -> None:
+        member = self._present(event.task, event.attempt, "checkpointed")
+        if member is None:
+            return
+        if member.started < 0:
+            self._start_member(member, now)
+        member.saved = max(0, min(event.done, MILLI)) if event.done >= 0 else member.done
+        member.saved_at = now
+
+    def _returned(self, event: events.AttemptReturned, now: int) -> None:
+        member = self._present(event.task, event.attempt, "returned")
+        if member is None:
+            return
+        entry = member.entry
+        self.world.move(entry, Move.RETURN)
+        self.world.recall_dependents(member, Reason("needs_result", (("of", event.task),)))
+        self.world.detach(member)
+        entry.unused = True
+        self._again(entry, now)
+
+    def _ended(self, event: events.AttemptEnded, now: int) -> None:
+        member = self._present(event.task, event.attempt, event.outcome)
+        if member is None:
+            return
+        if event.took < 0:
+            raise Invalid(
+                f"task {event.task} attempt {event.attempt} took {event.took} us", hint="report zero or more"
+            )
+        world, entry = self.world, member.entry
+        world.record(member, str(event.outcome), event.took, now)
+        if event.outcome is Outcome.FINISHED:
+            left = MILLI - entry.done  # what this attempt had to do; 0 if the checkpoint held it all
+            if left:
+                world.estimates.learn(entry.family, event.took * MILLI // left, world.settings.train_span)
+            world.detach(member)
+            world.leave(entry, Move.END, forget=True)
+            world.release_waiters(event.task, now)
+            return
+        world.recall_dependents(member, Reason("needs_result", (("of", event.task),)))
+        if event.outcome is Outcome.PREEMPTED:
+            world.move(entry, Move.PREEMPTED)
+            world.detach(member)
+            entry.preemptions += 1
+            entry.done = member.saved
+            self._again(entry, now)
+            return
+        world.detach(member)
+        entry.done = member.saved
+        offer = entry.offer
+        world.leave(entry, Move.END, forget=entry.withdrawn and offer is None)
+        if offer is not None:
+            world.admit(offer.task, offer.not_before, now)
+
+    def _again(self, entry: Entry, now: int) -> None:
+        """A task whose attempt is over without its own doing goes back in line, or as was said meanwhile."""
+        offer = entry.offer
+        if offer is not None:
+            entry.offer, entry.withdrawn = None, False
+            self.world.replace(entry, offer.task, offer.not_before, now)
+        elif entry.withdrawn:
+            self.world.drop(entry)
+        else:
+            self.world.settle(entry, now)
+
+    # ── policy and overrides ────────────────────────────────────────────────────────────────────────────────
+
+    def _policy_set(self, event: events.PolicySet, now: int) -> None:
+        self.world.policy = Policy(event.order, event.discipline)
+        self.world.rekey()
+
+    def _override_applied(self, event: events.OverrideApplied, now: int) -> None:
+        override = checked(event.override)
+        former = self.world.overrides.active.pop(override.id, None)
+        if former is not None:
+            self._reconsider(former, now)
+        self.world.overrides.active[override.id] = override
+        self._reconsider(override, now)
+
+    def _override_reverted(self, event: events.OverrideReverted, now: int) -> None:
+        override = self.world.overrides.active.get(event.override)
+        if override is None:
+            self.world.stale += 1
+            return
+        self._end_override(override, now)
+
+    def _end_override(self, override: Override, now: int) -> None:
+        del self.world.overrides.active[override.id]
+        self._reconsider(override, now)
+
+    def _reconsider(self, override: Override, now: int) -> None:
+        """Everything the override concerns is put where it belongs with the overrides there are now."""
+        world = self.world
+        for entry in [entry for entry in world.tasks.values() if concerns(override, entry.task.id)]:
+            if entry.member is None:
+                world.unsettle(entry)
+                world.settle(entry, now)
+                continue
+            hold, pin, entry.boost = world.overrides.on(entry.task)
+            member = entry.member
+            elsewhere = pin not in ("", member.lease.space.name)
+            if (hold or elsewhere) and member.started < 0 and not member.recalled:
+                world.recall(member.lease, [member], Reason("override", (("id", override.id),)))

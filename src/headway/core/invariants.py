@@ -1,0 +1,175 @@
+"""What must hold between any two events, as code. Every test of the engine runs it at its end.
+
+A failure is a bug of the engine, never of its input, and tells the story of what does not agree.
+"""
+
+from __future__ import annotations
+
+from headway.core.placement.space import Space
+from headway.core.state import Entry, State
+from headway.core.world import World
+from headway.domain.units import MILLI
+
+_ALLOCATED = (State.PLACED, State.RUNNING)
+
+
+def check(world: World) -> None:
+    """Raises AssertionError with the story."""
+    for entry in world.tasks.values():
+        _check_entry(world, entry)
+    _check_counts(world)
+    _check_leases(world)
+    for space in world.nodes.all:
+        _check_space(space)
+    _check_queue(world)
+    _check_parked(world)
+
+
+def story(entry: Entry) -> str:
+    """A task in one line."""
+    member = entry.member
+    where = (
+        f", attempt {member.attempt} in lease {member.lease.id} on {member.lease.space.name}"
+        if member
+        else ""
+    )
+    return f"task {entry.task.id} ({entry.state}, {entry.task.demand}{where})"
+
+
+def _check_entry(world: World, entry: Entry) -> None:
+    told = story(entry)
+    allocated = entry.state in _ALLOCATED
+    assert allocated == (entry.member is not None), f"{told}: state and member disagree"
+    assert (entry.state is State.QUEUED) == (entry.item is not None), f"{told}: state and queue disagree"
+    assert (entry.state is State.CLAIMING) == (entry.task.id in world.claims), (
+        f"{told}: state and claim disagree"
+    )
+    if entry.state is State.WAITING:
+        assert entry.waits, f"{told}: waits for nothing"
+    if entry.state in (State.QUEUED, State.HELD, State.DELAYED, State.CLAIMING):
+        assert not entry.waits, f"{told}: does not wait for {entry.waits}"
+    for task in entry.waits:
+        assert entry in world.waiters.get(task, ()), f"{told}: {task} does not know that it waits"
+        assert task not in world.finished, f"{told}: waits for {task}, which has finished"
+    if entry.member is not None:
+        member = entry.member
+        assert member.entry is entry, f"{told}: its member is another's"
+        assert member in member.lease.members, f"{told}: its lease does not have it"
+        assert world.leases.get(member.lease.id) is member.lease, f"{told}: its lease is over"
+        assert member.attempt == entry.attempt, (
+            f"{told}: attempt {member.attempt} is out, {entry.attempt} was given"
+        )
+        assert (member.started >= 0) == (entry.state is State.RUNNING), f"{told}: started at {member.started}"
+        assert not entry.unused, f"{told}: its attempt is out and unused"
+        assert not (member.recalled and member.started >= 0), f"{told}: runs and is recalled"
+    assert entry.task.id not in world.fences, f"{told}: is here and remembered as away"
+
+
+def _check_counts(world: World) -> None:
+    counted: dict[State, int] = dict.fromkeys(State, 0)
+    for entry in world.tasks.values():
+        counted[entry.state] += 1
+    for state in State:
+        if state is not State.GONE:
+            assert counted[state] == world.counts[state], (
+                f"{state}: {world.counts[state]} said, {counted[state]} are"
+            )
+    ranks: dict[int, int] = {}
+    for member in world.members():
+        ranks[member.rank] = ranks.get(member.rank, 0) + 1
+    assert ranks == world.ranks, f"ranks {world.ranks} said, {ranks} are"
+
+
+def _check_leases(world: World) -> None:
+    live: dict[int, int] = {}
+    for ident, lease in world.leases.items():
+        told = f"lease {ident} on {lease.space.name}"
+        assert lease.id == ident, f"{told}: calls itself {lease.id}"
+        assert lease.members, f"{told}: holds resources for nobody"
+        assert lease.space.leases.get(ident) is lease, f"{told}: its node does not know it"
+        assert lease.outstanding == sum(m.expected for m in lease.members), (
+            f"{told}: outstanding {lease.outstanding}"
+        )
+        assert lease.recalls == sum(m.recalled for m in lease.members), f"{told}: recalls {lease.recalls}"
+        positions = [m.position for m in lease.members]
+        assert positions == sorted(set(positions)), f"{told}: positions {positions}"
+        assert len(lease.devices) == lease.shape.demand.devices, f"{told}: devices {lease.devices}"
+        for member in lease.members:
+            assert member.entry.member is member, f"{told}: {story(member.entry)} is not in it"
+        in_trains = ident in world.trains.get(lease.shape.id, {})
+        assert in_trains == (len(lease.members) > 1), (
+            f"{told}: {len(lease.members)} members, train: {in_trains}"
+        )
+        live[lease.shape.id] = live.get(lease.shape.id, 0) + 1
+    for shape in world.queue.shapes:
+        assert shape.live == live.get(shape.id, 0), f"shape {shape.demand}: {shape.live} leases said"
+        for ident in shape.thirsty:
+            assert ident in world.leases, f"shape {shape.demand}: lease {ident} is over and thirsty"
+
+
+def _check_space(space: Space) -> None:
+    """What is free, held and claimed adds up to what the node has, on every device."""
+    told = f"node {space.name}"
+    cpu, memory = space.cpu, space.memory
+    devices = list(space.devices)
+    other = dict(space.other)
+    held = [(lease.shape, lease.devices) for lease in space.leases.values()]
+    held += [(claim.entry.shape, claim.devices) for claim in space.claims]
+    for shape, indices in held:
+        cpu += shape.cpu
+        memory += shape.memory
+        for index in indices:
+            devices[index] += shape.per_device
+        for name, amount in shape.other:
+            other[name] = other.get(name, 0) + amount
+    for claim in space.claims:  # not gathered yet
+        cpu -= claim.cpu
+        memory -= claim.memory
+        for index, missing in claim.gpus.items():
+            devices[index] -= missing
+        for name, missing in claim.other.items():
+            other[name] -= missing
+    assert cpu == space.cpu_size, f"{told}: cpu adds up to {cpu}, it has {space.cpu_size}"
+    assert memory == space.memory_size, f"{told}: memory adds up to {memory}, it has {space.memory_size}"
+    assert devices == space.sizes, f"{told}: devices add up to {devices}, it has {space.sizes}"
+    assert sum(space.sizes) == space.node.gpus * MILLI, (
+        f"{told}: {space.sizes} are not {space.node.gpus} devices"
+    )
+    named = {name: amount for name, amount in other.items() if amount}
+    assert named == space.other_size, f"{told}: other adds up to {named}, it has {space.other_size}"
+    assert space.gpu == sum(space.devices), f"{told}: gpu {space.gpu} of {space.devices}"
+    assert space.idle == space.devices.count(MILLI), f"{told}: idle {space.idle} of {space.devices}"
+    assert space.open == (not space.gone and not space.cordoned), f"{told}: open {space.open}"
+    assert not (space.gone and (space.leases or space.claims)), f"{told}: is gone and holds something"
+
+
+def _check_queue(world: World) -> None:
+    queue = world.queue
+    for shape in queue.shapes:
+        items = shape.in_order()
+        told = f"shape {shape.demand} {shape.pin}"
+        assert len(items) == shape.count, f"{told}: {shape.count} said, {len(items)} queued"
+        if items:
+            assert shape.slot is not None, f"{told}: its head does not compete"
+            assert shape.slot[:2] == items[0][:2], (
+                f"{told}: head {items[0][:2]}, competes as {shape.slot[:2]}"
+            )
+            held = queue.parked if shape.parked else queue.heads
+            assert any(slot is shape.slot for slot in held), (
+                f"{told}: parked {shape.parked}, but its head is not there"
+            )
+        else:
+            assert shape.slot is None, f"{told}: is empty and competes"
+        for item in items:
+            assert item[2].shape is shape, f"{told}: {story(item[2])} is of another"
+    assert queue.size == sum(shape.count for shape in queue.shapes), f"queue of {queue.size}"
+    assert queue.parked == sorted(queue.parked), "parked heads are out of order"
+
+
+def _check_parked(world: World) -> None:
+    """A parked shape fits only where something was freed since the last decision."""
+    for shape in world.queue.shapes:
+        if shape.parked:
+            for space in world.nodes.all:
+                if space.index not in world.nodes.freed:
+                    assert not space.fits(shape), f"shape {shape.demand} is parked and fits {space.name}"

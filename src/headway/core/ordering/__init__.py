@@ -1,0 +1,54 @@
+"""Who goes first: one file a policy, named as in `headway.toml`.
+
+A new order is one new module here with an `ORDER`; nothing else needs to know. It gives each task a whole
+number, smaller first, from what the task and the `Book` say. A component of a composition must stay within
+`WIDTH` bits (it is clamped), the first one may be negative too. Ties fall to the next component, in the end
+to the order of arrival.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from typing import Protocol
+
+from headway.core.state import Entry
+
+#: Bits of a component: microseconds for over a thousand years, or for as long with a factor of 64.
+WIDTH = 56
+
+
+class Book(Protocol):
+    """What an order may look up, besides the task itself."""
+
+    def remaining(self, entry: Entry) -> int:
+        """Processing time that is left, in microseconds, as said or learned, less what a checkpoint keeps."""
+        ...
+
+
+class Order(Protocol):
+    """One component of a policy.
+
+    Attributes:
+        name: As users write it.
+        classes: Its keys are classes: a task of a better class may preempt one of a worse.
+    """
+
+    name: str
+    classes: bool
+
+    def key(self, entry: Entry, book: Book) -> int:
+        """Where the task stands by this order; smaller goes first. Asked when it is queued and when anything
+        it could depend on is edited, so that a heap can keep it."""
+        ...
+
+
+@cache
+def orders() -> dict[str, Order]:
+    """Every order of this package by name."""
+    found: dict[str, Order] = {}
+    for module in sorted(info.name for info in pkgutil.iter_modules(__path__)):
+        order: Order = importlib.import_module(f"{__name__}.{module}").ORDER
+        found[order.name] = order
+    return found

@@ -1,0 +1,20 @@
+"""First come, first served: by release time."""
+
+from __future__ import annotations
+
+from headway.core.ordering import Book
+from headway.core.state import Entry
+
+
+class Fcfs:
+    """Fair by age, bad for the mean: a short task waits behind a long one."""
+
+    name = "fcfs"
+    classes = False
+
+    def key(self, entry: Entry, book: Book) -> int:
+        """Release time in microseconds."""
+        return entry.task.release
+
+
+ORDER = Fcfs()

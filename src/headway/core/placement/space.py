@@ -1,0 +1,225 @@
+"""One node's room: what it has, what of it is free, device by device, and who has a claim to what comes free
+next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from headway.domain.resources import Node
+from headway.domain.units import MILLI
+
+if TYPE_CHECKING:
+    from headway.core.queue import Shape
+    from headway.core.state import Claim, Lease
+
+
+class Space:
+    """A node and its free resources, in integers.
+
+    Attributes:
+        index: Its place in `Nodes.all`, for ever.
+        open: Whether anything new may be placed: it is there and not cordoned.
+        version: Counts every change, so that what was computed before is known to be stale.
+        cpu, memory, other: Free. Below zero if the node shrank under what runs on it.
+        devices: Free milli of each GPU; `sizes` 1000 for one that is there, 0 for one that went.
+        gpu: Their sum. `idle`: how many are wholly free. `roomiest`: the most that any single one has free.
+        leases: What is held here, by lease.
+        claims: Who takes what comes free, first come first.
+    """
+
+    __slots__ = (
+        "claims", "cordoned", "cpu", "cpu_size", "devices", "gone", "gpu", "gpu_size", "idle", "incarnation",
+        "index", "leases", "memory", "memory_size", "name", "node", "open", "other", "other_size",
+        "roomiest", "sizes", "version",
+    )  # fmt: skip
+
+    def __init__(self, index: int, node: Node, incarnation: str) -> None:
+        self.index = index
+        self.name = node.name
+        self.incarnation = incarnation
+        self.cordoned = False
+        self.gone = False
+        self.open = True
+        self.version = 0
+        self.leases: dict[int, Lease] = {}
+        self.claims: list[Claim] = []
+        self.cpu = self.memory = 0
+        self.cpu_size = self.memory_size = 0
+        self.devices: list[int] = []
+        self.sizes: list[int] = []
+        self.other: dict[str, int] = {}
+        self.other_size: dict[str, int] = {}
+        self.resize(node)
+
+    def resize(self, node: Node) -> None:
+        """Takes a new capacity; what is held stays held."""
+        self.node = node
+        self.cpu += node.cpu - self.cpu_size
+        self.memory += node.memory - self.memory_size
+        self.cpu_size, self.memory_size = node.cpu, node.memory
+        while len(self.sizes) < node.gpus:
+            self.sizes.append(0)
+            self.devices.append(0)
+        for index, size in enumerate(self.sizes):
+            wanted = MILLI if index < node.gpus else 0
+            self.devices[index] += wanted - size
+            self.sizes[index] = wanted
+        self.gpu_size = node.gpus * MILLI
+        named = dict(node.other)
+        for name in sorted({*named, *self.other}):
+            self.other[name] = self.other.get(name, 0) + named.get(name, 0) - self.other_size.get(name, 0)
+        self.other_size = {name: amount for name, amount in node.other if amount}
+        self.changed()
+
+    def changed(self) -> None:
+        """Brings the sums up to date after any change."""
+        self.version += 1
+        self.open = not (self.gone or self.cordoned)
+        devices = self.devices
+        if devices:
+            self.gpu = sum(devices)
+            self.idle = devices.count(MILLI)
+            self.roomiest = max(devices)
+        else:
+            self.gpu = self.idle = self.roomiest = 0
+
+    def fits(self, shape: Shape) -> bool:
+        """Whether the shape could start here now."""
+        return (
+            shape.cpu <= self.cpu
+            and shape.memory <= self.memory
+            and shape.whole <= self.idle
+            and shape.share <= self.roomiest
+            and self.open
+            and (not shape.pin or shape.pin == self.name)
+            and (not shape.other or all(amount <= self.other.get(name, 0) for name, amount in shape.other))
+        )
+
+    def take(self, shape: Shape) -> tuple[int, ...]:
+        """Takes what the shape asks; the caller has seen that it fits. A share goes to the fullest device
+        that can hold it.
+
+        Returns:
+            Indices of the devices it holds.
+        """
+        self.cpu -= shape.cpu
+        self.memory -= shape.memory
+        for name, amount in shape.other:
+            self.other[name] -= amount
+        chosen = pick_devices(self.devices, shape)
+        for index in chosen:
+            self.devices[index] -= shape.per_device
+        self.changed()
+        return chosen
+
+    def give(self, shape: Shape, devices: tuple[int, ...]) -> None:
+        """Takes back what a lease of the shape held; claims are served first."""
+        self.cpu += shape.cpu
+        self.memory += shape.memory
+        for name, amount in shape.other:
+            self.other[name] += amount
+        for index in devices:
+            self.devices[index] += shape.per_device
+        for claim in self.claims:
+            self.absorb(claim)
+        self.changed()
+
+    def absorb(self, claim: Claim) -> None:
+        """Moves what is free and the claim still misses from free to the claim."""
+        cpu = min(max(self.cpu, 0), claim.cpu)
+        self.cpu -= cpu
+        claim.cpu -= cpu
+        memory = min(max(self.memory, 0), claim.memory)
+        self.memory -= memory
+        claim.memory -= memory
+        for index, missing in claim.gpus.items():
+            gpu = min(max(self.devices[index], 0), missing)
+            self.devices[index] -= gpu
+            claim.gpus[index] -= gpu
+        for name, missing in claim.other.items():
+            amount = min(max(self.other.get(name, 0), 0), missing)
+            if amount:
+                self.other[name] -= amount
+                claim.other[name] -= amount
+
+    def disband(self, claim: Claim) -> None:
+        """Gives back what the claim has gathered."""
+        self.claims.remove(claim)
+        shape = claim.entry.shape
+        self.cpu += shape.cpu - claim.cpu
+        self.memory += shape.memory - claim.memory
+        for index, missing in claim.gpus.items():
+            self.devices[index] += shape.per_device - missing
+        for name, amount in shape.other:
+            self.other[name] += amount - claim.other[name]
+        for other in self.claims:
+            self.absorb(other)
+        self.changed()
+
+    def blocker(self, shape: Shape) -> tuple[str, int, int] | None:
+        """What keeps the shape from starting here now: (resource, asked, free), or None.
+
+        Without numbers: `gone`, `cordoned` or `pinned` (it may run on another node only).
+        """
+        if self.gone or self.cordoned:
+            return ("gone" if self.gone else "cordoned", 0, 0)
+        if shape.pin and shape.pin != self.name:
+            return ("pinned", 0, 0)
+        if shape.cpu > self.cpu:
+            return ("cpu", shape.cpu, self.cpu)
+        if shape.memory > self.memory:
+            return ("memory", shape.memory, self.memory)
+        if shape.whole > self.idle:
+            return ("gpu", shape.gpu, self.idle * MILLI)
+        if shape.share > self.roomiest:
+            return ("gpu", shape.gpu, self.roomiest)
+        for name, amount in shape.other:
+            if amount > self.other.get(name, 0):
+                return (name, amount, self.other.get(name, 0))
+        return None
+
+
+class Imagined:
+    """A node as it would be with some leases gone: the question behind trains and preemption."""
+
+    __slots__ = ("cpu", "devices", "memory", "other")
+
+    def __init__(self, space: Space, leases: Iterable[Lease] = ()) -> None:
+        self.cpu = space.cpu
+        self.memory = space.memory
+        self.devices = list(space.devices)
+        self.other = dict(space.other)
+        for lease in leases:
+            self.without(lease)
+
+    def without(self, lease: Lease, sign: int = 1) -> None:
+        """Adds what the lease holds (or takes it away again with `sign` -1)."""
+        shape = lease.shape
+        self.cpu += sign * shape.cpu
+        self.memory += sign * shape.memory
+        for name, amount in shape.other:
+            self.other[name] = self.other.get(name, 0) + sign * amount
+        for index in lease.devices:
+            self.devices[index] += sign * shape.per_device
+
+    def fits(self, shape: Shape) -> bool:
+        """Whether the shape would fit; pins and cordons are the caller's."""
+        return (
+            shape.cpu <= self.cpu
+            and shape.memory <= self.memory
+            and (not shape.whole or shape.whole <= self.devices.count(MILLI))
+            and (not shape.share or shape.share <= max(self.devices, default=0))
+            and all(amount <= self.other.get(name, 0) for name, amount in shape.other)
+        )
+
+
+def pick_devices(free: list[int], shape: Shape) -> tuple[int, ...]:
+    """The devices a shape takes, given each one's free milli: the fullest that holds a share, the first idle
+    ones else."""
+    if shape.share:
+        best = min((amount, index) for index, amount in enumerate(free) if amount >= shape.share)
+        return (best[1],)
+    if shape.whole:
+        return tuple(index for index, amount in enumerate(free) if amount == MILLI)[: shape.whole]
+    return ()

@@ -1,0 +1,99 @@
+"""Placing: the queue's heads, best first, each on its best node, until nothing fits any more.
+
+Two streams are merged in the order of the policy: heads of shapes that may fit anywhere, tried against all
+nodes, and heads of parked shapes, tried only against nodes freed since the last decision. Both give the very
+node and order that trying every task against every node would give.
+"""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heappush
+
+from headway.core.decisions import Reason
+from headway.core.placement.best_fit import score
+from headway.core.placement.space import Space
+from headway.core.queue import Shape, Slot
+from headway.core.world import World
+
+#: (key, order of arrival, score, node, its version, head) of the best parked head for a freed node.
+Try = tuple[int, int, int, int, int, Slot]
+
+
+def place_all(world: World, now: int) -> None:
+    """Grants everything that fits, under the policy's discipline."""
+    if world.policy.strict:
+        _strict(world, now)
+    else:
+        _skip(world, now)
+    world.nodes.freed.clear()
+
+
+def _strict(world: World, now: int) -> None:
+    """Nothing overtakes the head of the line, whatever it asks for."""
+    while (slot := world.queue.first_open()) is not None:
+        space = world.nodes.best(slot[2])
+        if space is None:
+            return
+        _on_best(world, slot[2], space, now)
+
+
+def _skip(world: World, now: int) -> None:
+    """What fits nowhere is parked, and the next one has its chance."""
+    queue, nodes = world.queue, world.nodes
+    tries: list[Try] = []
+    for space in nodes.freed.values():
+        _try(world, space, tries)
+    heapify(tries)
+    while True:
+        slot = queue.first_open()
+        found = _first_try(world, tries)
+        if slot is not None and (found is None or (slot[0], slot[1]) < (found[0], found[1])):
+            shape = slot[2]
+            best = nodes.best(shape)
+            if best is None:
+                queue.park(shape)
+            else:
+                _on_best(world, shape, best, now)
+        elif found is not None:
+            heappop(tries)
+            space = nodes.all[found[3]]
+            head = found[5][2].head()
+            assert head is not None
+            world.place(
+                head, space, Reason("best_fit", (("freed_nodes", len(nodes.freed)), ("score", found[2]))), now
+            )
+            _try(world, space, tries)
+        else:
+            return
+
+
+def _on_best(world: World, shape: Shape, space: Space, now: int) -> None:
+    head = shape.head()
+    assert head is not None
+    left = shape.fits[0][0]
+    other = world.nodes.runner_up(shape)
+    if other is None:
+        reason = Reason("best_fit", (("score", left),))
+    else:
+        reason = Reason(
+            "best_fit", (("alternative", other[0]), ("alternative_score", other[1]), ("score", left))
+        )
+    world.place(head, space, reason, now)
+
+
+def _try(world: World, space: Space, tries: list[Try]) -> None:
+    slot = world.queue.first_parked(space)
+    if slot is not None:
+        heappush(tries, (slot[0], slot[1], score(slot[2], space), space.index, space.version, slot))
+
+
+def _first_try(world: World, tries: list[Try]) -> Try | None:
+    """The best parked head on a freed node that still is what it was when tried."""
+    while tries:
+        found = tries[0]
+        slot = found[5]
+        if slot[2].slot is slot and world.nodes.all[found[3]].version == found[4]:
+            return found
+        heappop(tries)
+        _try(world, world.nodes.all[found[3]], tries)
+    return None

@@ -1,0 +1,262 @@
+"""The line: one heap per demand shape, a heap of the shapes' heads, and the shapes that are parked.
+
+Tasks that ask for the same can only ever start in their order, so each shape keeps its own heap and only
+heads compete. A shape that fits on no node is *parked*: it need not be looked at again until a node comes
+free, and then only against that node. Parked heads stand in one sorted list, so the first of them that fits a
+freed node is the right one.
+
+Deletion is lazy: an element of a heap that its entry (or shape) no longer points to is dead and dropped when
+it surfaces.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+from heapq import heapify, heappop, heappush
+
+import numpy as np
+import numpy.typing as npt
+
+from headway.core.placement.space import Imagined, Space
+from headway.core.state import Entry
+from headway.domain.resources import Demand
+from headway.domain.units import MILLI
+
+#: (key, order of arrival, entry): the order of arrival is unique, so entries are never compared.
+Item = tuple[int, int, Entry]
+#: (key, order of arrival, shape) of a shape's head.
+Slot = tuple[int, int, "Shape"]
+
+#: Parked shapes tried one by one against a freed node, before one NumPy mask over all of them is cheaper
+#: (SPIKES: about 64).
+ONE_BY_ONE = 64
+
+
+class Shape:
+    """A demand and where it may go, interned; its queue.
+
+    Attributes:
+        pin: The only node it may run on, or empty.
+        share: Milli of one device, `whole`: devices; at most one of them is not 0. `per_device`: milli it
+            takes of each.
+        heap: Its queue, with dead elements. `count`: the living.
+        slot: Its element among the heads while anything is queued.
+        parked: It fits on no node, but perhaps on one freed since.
+        fits: Lazy heap of (score, node, node's version), kept by `Nodes`; `seen`: how far in the log of
+            changes.
+        live: Leases of this shape.
+        search_at: No search for victims before (microseconds); see `preemption`.
+    """
+
+    __slots__ = (
+        "count", "cpu", "demand", "fits", "gpu", "heap", "id", "live", "memory", "other", "parked",
+        "per_device", "pin", "search_at", "seen", "share", "slot", "thirsty", "whole",
+    )  # fmt: skip
+
+    def __init__(self, ident: int, demand: Demand, pin: str) -> None:
+        self.id = ident
+        self.demand = demand
+        self.pin = pin
+        self.cpu = demand.cpu
+        self.memory = demand.memory
+        self.gpu = demand.gpu
+        self.share = demand.gpu if demand.gpu < MILLI else 0
+        self.whole = demand.gpu // MILLI
+        self.per_device = self.share or MILLI
+        self.other = demand.other
+        self.heap: list[Item] = []
+        self.count = 0
+        self.slot: Slot | None = None
+        self.parked = False
+        self.fits: list[tuple[int, int, int]] = []
+        self.seen = -1
+        self.live = 0
+        self.thirsty: dict[int, None] = {}
+        self.search_at = 0
+
+    def asks(self, name: str) -> int:
+        """How much of a named resource it asks."""
+        for known, amount in self.other:
+            if known == name:
+                return amount
+        return 0
+
+    def head(self) -> Entry | None:
+        """The first in line, or None."""
+        heap = self.heap
+        while heap:
+            item = heap[0]
+            if item[2].item is item:
+                return item[2]
+            heappop(heap)
+        return None
+
+    def in_order(self) -> list[Item]:
+        """Everything queued, first in line first."""
+        return sorted(item for item in self.heap if item[2].item is item)
+
+
+class Queue:
+    """All shapes and who is next."""
+
+    def __init__(self) -> None:
+        self.shapes: list[Shape] = []
+        self._ids: dict[tuple[Demand, str], Shape] = {}
+        self.heads: list[Slot] = []  # of shapes that are not parked; lazy
+        self.parked: list[Slot] = []  # sorted, exact
+        #: Shapes whose head changed since trains last looked.
+        self.arrived: dict[int, Shape] = {}
+        self.size = 0
+        self._columns: npt.NDArray[np.int64] = np.zeros((4, 64), np.int64)
+        self._is_parked: npt.NDArray[np.bool_] = np.zeros(64, np.bool_)
+
+    def shape(self, demand: Demand, pin: str = "") -> Shape:
+        """The shape of a demand, made on first sight."""
+        found = self._ids.get((demand, pin))
+        if found is None:
+            found = self._ids[demand, pin] = Shape(len(self.shapes), demand, pin)
+            self.shapes.append(found)
+            self._widen(found)
+        return found
+
+    def _widen(self, shape: Shape) -> None:
+        if shape.id >= self._is_parked.shape[0]:
+            self._columns = np.concatenate([self._columns, np.zeros_like(self._columns)], axis=1)
+            self._is_parked = np.concatenate([self._is_parked, np.zeros_like(self._is_parked)])
+        self._columns[:, shape.id] = (shape.cpu, shape.memory, shape.whole, shape.share)
+
+    def push(self, entry: Entry, key: int) -> None:
+        """Puts a task in line."""
+        shape = entry.shape
+        item = (key, entry.seq, entry)
+        entry.item = item
+        heappush(shape.heap, item)
+        shape.count += 1
+        self.size += 1
+        slot = shape.slot
+        if slot is None or key < slot[0] or (key == slot[0] and entry.seq < slot[1]):
+            self.settle(shape)
+            self.arrived[shape.id] = shape
+
+    def remove(self, entry: Entry) -> None:
+        """Takes a task out of the line."""
+        shape = entry.shape
+        entry.item = None
+        shape.count -= 1
+        self.size -= 1
+        if len(shape.heap) > 2 * shape.count + 64:
+            shape.heap = [item for item in shape.heap if item[2].item is item]
+            heapify(shape.heap)
+        slot = shape.slot
+        if slot is not None and slot[1] == entry.seq:
+            self.settle(shape)
+
+    def settle(self, shape: Shape) -> None:
+        """Brings the shape's element among the heads up to date."""
+        head = shape.head()
+        old = shape.slot
+        if head is None:
+            new = None
+        else:
+            item = shape.heap[0]
+            if old is not None and old[1] == item[1] and old[0] == item[0]:
+                return
+            new = (item[0], item[1], shape)
+        if shape.parked:
+            if old is not None:
+                del self.parked[bisect_left(self.parked, old)]
+            if new is not None:
+                insort(self.parked, new)
+            self._is_parked[shape.id] = new is not None
+        shape.slot = new
+        if new is not None and not shape.parked:
+            self._push_head(new)
+
+    def _push_head(self, slot: Slot) -> None:
+        heappush(self.heads, slot)
+        if len(self.heads) > 2 * len(self.shapes) + 64:
+            self.heads = [slot for slot in self.heads if slot[2].slot is slot and not slot[2].parked]
+            heapify(self.heads)
+
+    def first_open(self) -> Slot | None:
+        """The best head of a shape that is not parked, or None."""
+        heads = self.heads
+        while heads:
+            slot = heads[0]
+            if slot[2].slot is slot and not slot[2].parked:
+                return slot
+            heappop(heads)
+        return None
+
+    def park(self, shape: Shape) -> None:
+        """The shape fits nowhere."""
+        if shape.parked:
+            return
+        shape.parked = True
+        if shape.slot is not None:
+            insort(self.parked, shape.slot)
+            self._is_parked[shape.id] = True
+
+    def unpark(self, shape: Shape) -> None:
+        """The shape may fit anywhere again."""
+        if not shape.parked:
+            return
+        shape.parked = False
+        self._is_parked[shape.id] = False
+        if shape.slot is not None:
+            del self.parked[bisect_left(self.parked, shape.slot)]
+            self._push_head(shape.slot)
+
+    def unpark_all(self) -> None:
+        """Another policy or another world: everything may fit again."""
+        for shape in self.shapes:
+            self.unpark(shape)
+
+    def first_parked(self, space: Space) -> Slot | None:
+        """The best parked head that fits this node, or None."""
+        if not space.open:
+            return None
+        cpu, memory, idle, roomiest = space.cpu, space.memory, space.idle, space.roomiest
+        parked = self.parked
+        for slot in parked[:ONE_BY_ONE]:
+            shape = slot[2]
+            if (
+                shape.cpu <= cpu
+                and shape.share <= roomiest
+                and shape.whole <= idle
+                and shape.memory <= memory
+                and (not (shape.other or shape.pin) or space.fits(shape))
+            ):
+                return slot
+        if len(parked) <= ONE_BY_ONE:
+            return None
+        return self._first_by_mask(space)
+
+    def _first_by_mask(self, space: Space) -> Slot | None:
+        columns = self._columns
+        mask = self._is_parked & (columns[0] <= space.cpu) & (columns[1] <= space.memory)
+        mask &= (columns[2] <= space.idle) & (columns[3] <= space.roomiest)
+        best: Slot | None = None
+        for index in np.flatnonzero(mask):
+            shape = self.shapes[index]
+            slot = shape.slot
+            if slot is not None and (best is None or slot < best) and space.fits(shape):
+                best = slot
+        return best
+
+    def rival(self, space: Space, imagined: Imagined, shape: Shape, strict: bool) -> Slot | None:
+        """The best head of any other shape that would fit this node as imagined; under strict the best head
+        at all."""
+        if strict:
+            slots = [s.slot for s in self.shapes if s is not shape and s.slot is not None]
+            return min(slots, default=None)
+        for slot in self.parked:
+            other = slot[2]
+            if other is not shape and (not other.pin or other.pin == space.name) and imagined.fits(other):
+                return slot
+        return None
+
+    def waiting(self) -> Iterator[Item]:
+        """Everything queued, in the order of the policy."""
+        return iter(sorted(item for shape in self.shapes for item in shape.in_order()))

@@ -1,0 +1,279 @@
+"""The engine's state as a tree of plain JSON, and back.
+
+`load(take(world))` decides for ever as `world` does, to the byte: so whatever an order of iteration could
+decide is written in its order, and what a key or a reason was made from (learned estimates move on) is
+written as it was. Heaps are not: their elements are unique, so any heap of the same elements yields the same.
+Sums and counts are made anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from heapq import heapify
+from typing import Any
+
+from headway.core import decisions
+from headway.core.capacity.estimates import Estimates
+from headway.core.decisions import Decision, Reason
+from headway.core.events import TaskOffered
+from headway.core.placement.space import Space
+from headway.core.policy import Policy
+from headway.core.state import Claim, Entry, Lease, Member, Past, State
+from headway.core.world import Settings, World
+from headway.domain.override import Override
+from headway.domain.resources import Demand, Node
+from headway.domain.task import Task
+
+Tree = dict[str, Any]
+
+
+def take(world: World) -> Tree:
+    """The tree of a world."""
+    return {
+        "settings": world.settings.tree(),
+        "policy": [world.policy.text, world.policy.discipline],
+        "estimates": world.estimates.tree(),
+        "shapes": [
+            [*_demand(s.demand), s.pin, int(s.parked), s.search_at, list(s.thirsty)]
+            for s in world.queue.shapes
+        ],
+        "arrived": list(world.queue.arrived),
+        "nodes": [_space(space) for space in world.nodes.all],
+        "freed": list(world.nodes.freed),
+        "overrides": [_fields(override) for override in world.overrides.active.values()],
+        "tasks": [_entry(entry) for entry in world.tasks.values()],
+        "waiters": [[task, [entry.task.id for entry in waiting]] for task, waiting in world.waiters.items()],
+        "leases": [_lease(lease) for lease in world.leases.values()],
+        "claims": [_claim(claim) for claim in world.claims.values()],
+        "fences": [[task, *fence] for task, fence in world.fences.items()],
+        "finished": list(world.finished),
+        "past": [[task, past.tree()] for task, past in world.past.items()],
+        "delays": [list(element) for element in world.delays],
+        "timers": [list(element) for element in world.timers],
+        "trains": [[shape, list(leases)] for shape, leases in world.trains.items()],
+        "touched": list(world.touched),
+        "out": [_decision(decision) for decision in world.out],
+        "stale": world.stale,
+        "next": [world.next_seq, world.next_lease],
+    }
+
+
+def load(tree: Tree) -> World:
+    """The world of a tree."""
+    world = World(Policy(*tree["policy"]), Settings.from_tree(tree["settings"]))
+    world.estimates = Estimates.from_tree(tree["estimates"])
+    world.stale = tree["stale"]
+    world.next_seq, world.next_lease = tree["next"]
+    for row in tree["overrides"]:
+        override = Override(*row)
+        world.overrides.active[override.id] = override
+    for row in tree["shapes"]:
+        shape = world.queue.shape(_undemand(row[:4]), row[4])
+        shape.parked, shape.search_at = bool(row[5]), row[6]
+        shape.thirsty = dict.fromkeys(row[7])
+    for row in tree["nodes"]:
+        _unspace(world, row)
+    world.nodes.freed = {index: world.nodes.all[index] for index in tree["freed"]}
+    for row in tree["tasks"]:
+        _unentry(world, row)
+    world.waiters = {task: [world.tasks[one] for one in waiting] for task, waiting in tree["waiters"]}
+    for row in tree["leases"]:
+        _unlease(world, row)
+    for row in tree["claims"]:
+        _unclaim(world, row)
+    world.fences = {
+        task: (attempt, bool(unused), done, times) for task, attempt, unused, done, times in tree["fences"]
+    }
+    world.finished = dict.fromkeys(tree["finished"])
+    world.past = {task: Past.from_tree(row) for task, row in tree["past"]}
+    world.delays = [(when, seq, task) for when, seq, task in tree["delays"]]
+    world.timers = [(when, lease, position) for when, lease, position in tree["timers"]]
+    world.trains = {shape: {i: world.leases[i] for i in leases} for shape, leases in tree["trains"]}
+    world.touched = {ident: world.leases[ident] for ident in tree["touched"]}
+    world.out = [_undecision(row) for row in tree["out"]]
+    for shape in world.queue.shapes:
+        heapify(shape.heap)
+        world.queue.settle(shape)
+    world.queue.arrived = {ident: world.queue.shapes[ident] for ident in tree["arrived"]}
+    return world
+
+
+# ── values ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _pairs(rows: Any) -> tuple[tuple[Any, Any], ...]:
+    return tuple((name, value) for name, value in rows)
+
+
+def _demand(demand: Demand) -> list[Any]:
+    return [demand.cpu, demand.memory, demand.gpu, [list(pair) for pair in demand.other]]
+
+
+def _undemand(row: list[Any]) -> Demand:
+    return Demand(row[0], row[1], row[2], _pairs(row[3]))
+
+
+def _fields(value: Any) -> list[Any]:
+    return [getattr(value, field.name) for field in fields(value)]
+
+
+def _reason(reason: Reason) -> list[Any]:
+    return [reason.code, [list(pair) for pair in reason.facts]]
+
+
+def _unreason(row: list[Any]) -> Reason:
+    return Reason(row[0], _pairs(row[1]))
+
+
+def _decision(decision: Decision) -> list[Any]:
+    values = [_reason(value) if isinstance(value, Reason) else _lists(value) for value in _fields(decision)]
+    return [type(decision).__name__, *values]
+
+
+def _lists(value: Any) -> Any:
+    return [_lists(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _undecision(row: list[Any]) -> Decision:
+    kind: Callable[..., Decision] = getattr(decisions, row[0])
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    values = {
+        name: _unreason(value) if name == "reason" else _tuples(value)
+        for name, value in zip(names, row[1:], strict=True)
+    }
+    return kind(**values)
+
+
+# ── nodes ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _space(space: Space) -> list[Any]:
+    node = space.node
+    return [
+        node.name, node.cpu, node.memory, node.gpus, _lists(node.other), _lists(node.labels),
+        space.incarnation,
+        int(space.cordoned), int(space.gone), space.cpu, space.memory, list(space.devices), list(space.sizes),
+        [list(pair) for pair in space.other.items()],
+    ]  # fmt: skip
+
+
+def _unspace(world: World, row: list[Any]) -> None:
+    name, cpu, memory, gpus, other, labels, incarnation = row[:7]
+    space = world.nodes.join(Node(name, cpu, memory, gpus, _pairs(other), _pairs(labels)), incarnation)
+    space.cordoned, space.gone = bool(row[7]), bool(row[8])
+    space.cpu, space.memory, space.devices, space.sizes = row[9], row[10], list(row[11]), list(row[12])
+    space.other = dict(_pairs(row[13]))
+    space.changed()
+
+
+# ── tasks ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _task(task: Task) -> list[Any]:
+    # Kind and demand are the family's, given by its number beside this.
+    return [
+        task.id, task.tenant, task.priority, task.weight, task.estimate, task.release, task.deadline,
+        list(task.after),
+        int(task.at_most_once),
+    ]  # fmt: skip
+
+
+def _untask(row: list[Any], kind: str, demand: Demand) -> Task:
+    ident, tenant, priority, weight, estimate, release, deadline, after, once = row
+    return Task(
+        ident, kind, demand, tenant, priority, weight, estimate, release, deadline, tuple(after), bool(once)
+    )  # fmt: skip
+
+
+def _entry(entry: Entry) -> list[Any]:
+    offer = entry.offer
+    return [
+        _task(entry.task), entry.family.id, entry.shape.id, entry.seq, str(entry.state),
+        entry.item[0] if entry.item is not None else None, entry.attempt, int(entry.unused),
+        entry.preemptions,
+        entry.done, entry.not_before, entry.boost, list(entry.waits), int(entry.withdrawn),
+        [_task(offer.task), offer.task.kind, _demand(offer.task.demand), offer.not_before] if offer else None,
+    ]  # fmt: skip
+
+
+def _unentry(world: World, row: list[Any]) -> None:
+    family, shape = world.estimates.families[row[1]], world.queue.shapes[row[2]]
+    entry = Entry(_untask(row[0], family.kind, family.demand), row[3], family, shape)
+    entry.state = State(row[4])
+    if row[5] is not None:
+        entry.item = (row[5], entry.seq, entry)
+        shape.heap.append(entry.item)
+        shape.count += 1
+        world.queue.size += 1
+    entry.attempt, entry.unused, entry.preemptions, entry.done = row[6], bool(row[7]), row[8], row[9]
+    entry.not_before, entry.boost, entry.waits, entry.withdrawn = (
+        row[10],
+        row[11],
+        tuple(row[12]),
+        bool(row[13]),
+    )
+    if row[14] is not None:
+        task, kind, demand, not_before = row[14]
+        entry.offer = TaskOffered(_untask(task, kind, _undemand(demand)), not_before)
+    world.tasks[entry.task.id] = entry
+    world.counts[entry.state] += 1
+
+
+# ── what is held ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _lease(lease: Lease) -> list[Any]:
+    members = [
+        [
+            m.entry.task.id, m.attempt, m.position, m.granted, m.expected, m.key, m.rank, m.started, m.done,
+            m.saved,
+            m.saved_at, int(m.recalled), _reason(m.reason),
+        ]
+        for m in lease.members
+    ]  # fmt: skip
+    return [
+        lease.id, lease.space.index, lease.shape.id, list(lease.devices), lease.next, int(lease.slow),
+        int(lease.evicting), members,
+    ]  # fmt: skip
+
+
+def _unlease(world: World, row: list[Any]) -> None:
+    ident, index, shape, devices, following, slow, evicting, members = row
+    space = world.nodes.all[index]
+    lease = Lease(ident, space, world.queue.shapes[shape], tuple(devices))
+    lease.next, lease.slow, lease.evicting = following, bool(slow), bool(evicting)
+    for task, attempt, position, granted, expected, *rest in members:
+        entry = world.tasks[task]
+        member = Member(entry, lease, attempt, position, granted, expected)
+        member.key, member.rank, member.started, member.done, member.saved, member.saved_at = rest[:6]
+        member.recalled, member.reason = bool(rest[6]), _unreason(rest[7])
+        entry.member = member
+        lease.members.append(member)
+        lease.outstanding += expected
+        lease.recalls += member.recalled
+        world.ranks[member.rank] = world.ranks.get(member.rank, 0) + 1
+    world.leases[ident] = space.leases[ident] = lease
+    lease.shape.live += 1
+
+
+def _claim(claim: Claim) -> list[Any]:
+    return [
+        claim.entry.task.id, claim.space.index, list(claim.devices), list(claim.victims), claim.made,
+        claim.cpu,
+        claim.memory, [list(pair) for pair in claim.gpus.items()],
+        [list(pair) for pair in claim.other.items()],
+    ]  # fmt: skip
+
+
+def _unclaim(world: World, row: list[Any]) -> None:
+    task, index, devices, victims, made, cpu, memory, gpus, other = row
+    space = world.nodes.all[index]
+    claim = Claim(world.tasks[task], space, tuple(devices), tuple(victims), made)
+    claim.cpu, claim.memory, claim.gpus, claim.other = cpu, memory, dict(_pairs(gpus)), dict(_pairs(other))
+    world.claims[task] = claim
+    space.claims.append(claim)

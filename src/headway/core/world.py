@@ -1,0 +1,444 @@
+"""All that the engine knows, and the primitive changes to it: each keeps every collection in step with every
+task.
+
+`Engine` (what to do when) stands above, `trains` and `preemption` beside it; none of them touches a
+collection directly. The truth about what must hold is `core.invariants`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import heappop, heappush
+from typing import Any
+
+from headway.core.capacity.estimates import Estimates
+from headway.core.decisions import Decision, Dropped, Lost, Reason, Recall, Start
+from headway.core.overrides import Overrides
+from headway.core.placement.nodes import Nodes
+from headway.core.placement.space import Space
+from headway.core.policy import Policy
+from headway.core.queue import Queue
+from headway.core.state import TABLE, Claim, Entry, Lease, Member, Move, Past, State, refuse
+from headway.domain.task import Task
+from headway.domain.units import SECOND
+
+#: Ended attempts whose reasons are kept for `why`.
+KEEP_PAST = 4_096
+#: Tasks that left unfinished and whose attempt numbers are kept for their return.
+KEEP_FENCES = 50_000
+#: Finished tasks whose names are kept, for offers that were sent before the planner heard of it.
+KEEP_FINISHED = 20_000
+
+
+class Settings:
+    """What an operator may set besides the policy; times in microseconds.
+
+    Attributes:
+        train_span: Work a lease should hold.
+        preempt: Whether a better class may preempt a worse.
+        grace: Time a preempted attempt has to checkpoint.
+        min_run: Nothing is preempted before it has run so long.
+        max_preemptions: Nothing is preempted more often.
+    """
+
+    __slots__ = ("grace", "max_preemptions", "min_run", "preempt", "seed", "train_span")
+
+    def __init__(
+        self,
+        train_span: int = 50_000,
+        preempt: bool = True,
+        grace: int = 30 * SECOND,
+        min_run: int = SECOND,
+        max_preemptions: int = 3,
+        seed: int = 0,
+    ) -> None:
+        self.train_span = train_span
+        self.preempt = preempt
+        self.grace = grace
+        self.min_run = min_run
+        self.max_preemptions = max_preemptions
+        self.seed = seed
+
+    def tree(self) -> list[int]:
+        """As plain JSON."""
+        return [
+            self.train_span, int(self.preempt), self.grace, self.min_run, self.max_preemptions, self.seed,
+        ]  # fmt: skip
+
+    @classmethod
+    def from_tree(cls, tree: list[int]) -> Settings:
+        """The reverse of `tree`."""
+        return cls(tree[0], bool(tree[1]), *tree[2:])
+
+
+class World:
+    """The engine's state."""
+
+    def __init__(self, policy: Policy, settings: Settings) -> None:
+        self.policy = policy
+        self.settings = settings
+        self.estimates = Estimates()
+        self.queue = Queue()
+        self.nodes = Nodes()
+        self.overrides = Overrides()
+        self.tasks: dict[str, Entry] = {}
+        self.leases: dict[int, Lease] = {}
+        self.claims: dict[str, Claim] = {}
+        self.waiters: dict[str, list[Entry]] = {}
+        #: Of tasks that left but may come back: last attempt, whether it is unused, milli kept, preemptions.
+        self.fences: dict[str, tuple[int, bool, int, int]] = {}
+        self.finished: dict[str, None] = {}
+        self.past: dict[str, Past] = {}
+        self.delays: list[tuple[int, int, str]] = []
+        self.timers: list[tuple[int, int, int]] = []  # (when, lease, position of the running member)
+        #: Leases with unstarted members, by shape; leases to look at for more work.
+        self.trains: dict[int, dict[int, Lease]] = {}
+        self.touched: dict[int, Lease] = {}
+        #: Live attempts by rank: whether there is anybody to preempt at all.
+        self.ranks: dict[int, int] = {}
+        self.counts: dict[State, int] = dict.fromkeys(State, 0)
+        self.stale = 0
+        self.out: list[Decision] = []
+        self.next_seq = 1
+        self.next_lease = 1
+
+    # ── the life cycle ──────────────────────────────────────────────────────────────────────────────────────
+
+    def move(self, entry: Entry, move: Move) -> None:
+        """The only place where a state changes. Raises Impossible for a pair that the table does not have."""
+        new = TABLE[entry.state].get(move)
+        if new is None:
+            raise refuse(entry, move)
+        self.counts[entry.state] -= 1
+        self.counts[new] += 1
+        entry.state = new
+
+    def remaining(self, entry: Entry) -> int:
+        """Processing time left, in microseconds (the policy's `Book`)."""
+        return self.estimates.remaining(entry.family, entry.task.estimate, entry.done)
+
+    def admit(self, task: Task, not_before: int, now: int) -> None:
+        """A task that is not here comes in; fencing goes on where it left."""
+        family = self.estimates.family(task.kind, task.demand)
+        entry = Entry(task, self.next_seq, family, self.queue.shape(task.demand))
+        self.next_seq += 1
+        fence = self.fences.pop(task.id, None)
+        if fence is not None:
+            entry.attempt, entry.unused, entry.done, entry.preemptions = fence
+        entry.not_before = not_before
+        self.tasks[task.id] = entry
+        self.counts[State.WAITING] += 1
+        self._wait_for(entry)
+        self.settle(entry, now)
+
+    def replace(self, entry: Entry, task: Task, not_before: int, now: int) -> None:
+        """A new offer of an unallocated task: keeps its place of arrival and its attempts."""
+        self.unsettle(entry)
+        self._wait_for_nothing(entry)
+        entry.task = task
+        entry.family = self.estimates.family(task.kind, task.demand)
+        entry.not_before = not_before
+        self._wait_for(entry)
+        self.settle(entry, now)
+
+    def settle(self, entry: Entry, now: int) -> None:
+        """Puts an unallocated task where it belongs: waiting, held, delayed or queued."""
+        hold = False
+        pin = ""
+        if self.overrides.active:
+            hold, pin, entry.boost = self.overrides.on(entry.task)
+        if pin != entry.shape.pin or entry.shape.demand is not entry.task.demand:
+            entry.shape = self.queue.shape(entry.task.demand, pin)
+        if entry.waits:
+            self.move(entry, Move.WAIT)
+            self._watch_train(entry)
+        elif hold:
+            self.move(entry, Move.HOLD)
+        elif entry.not_before > now:
+            self.move(entry, Move.DELAY)
+            heappush(self.delays, (entry.not_before, entry.seq, entry.task.id))
+        else:
+            self.move(entry, Move.READY)
+            self.queue.push(entry, self.policy.key(entry, self))
+
+    def unsettle(self, entry: Entry) -> None:
+        """Takes an unallocated task from where it stands; `settle` or `drop` follows."""
+        if entry.item is not None:
+            self.queue.remove(entry)
+        elif entry.state is State.CLAIMING:
+            self.cancel_claim(self.claims[entry.task.id])
+
+    def leave(self, entry: Entry, move: Move, forget: bool) -> None:
+        """The task leaves. Its attempt number is kept for its return unless it is to be forgotten."""
+        self.move(entry, move)
+        self._wait_for_nothing(entry)
+        del self.tasks[entry.task.id]
+        if not forget:
+            self.fences[entry.task.id] = (entry.attempt, entry.unused, entry.done, entry.preemptions)
+            if len(self.fences) > KEEP_FENCES:
+                del self.fences[next(iter(self.fences))]
+
+    def drop(self, entry: Entry) -> None:
+        """A withdrawn task that holds nothing is gone, and the planner is told."""
+        self.unsettle(entry)
+        self.leave(entry, Move.DROP, forget=True)
+        self.out.append(Dropped(entry.task.id))
+
+    # ── waiting for other tasks ─────────────────────────────────────────────────────────────────────────────
+
+    def _wait_for(self, entry: Entry) -> None:
+        entry.waits = tuple(dict.fromkeys(t for t in entry.task.after if t not in self.finished))
+        for task in entry.waits:
+            self.waiters.setdefault(task, []).append(entry)
+
+    def _wait_for_nothing(self, entry: Entry) -> None:
+        for task in entry.waits:
+            waiting = self.waiters[task]
+            waiting.remove(entry)
+            if not waiting:
+                del self.waiters[task]
+        entry.waits = ()
+
+    def _watch_train(self, entry: Entry) -> None:
+        """A lease that carries all it waits for may take it along."""
+        first = self.tasks.get(entry.waits[0])
+        if first is not None and first.member is not None and first.shape is entry.shape:
+            self.touched[first.member.lease.id] = first.member.lease
+
+    def release_waiters(self, task: str, now: int) -> None:
+        """The task finished: whoever waited only for it goes on."""
+        self.finished[task] = None
+        if len(self.finished) > KEEP_FINISHED:
+            del self.finished[next(iter(self.finished))]
+        for entry in self.waiters.pop(task, ()):
+            entry.waits = tuple(t for t in entry.waits if t != task)
+            if not entry.waits and entry.member is None:
+                self.settle(entry, now)
+
+    # ── leases ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def open_lease(self, space: Space, entry: Entry, devices: tuple[int, ...]) -> Lease:
+        """A lease for what was just taken on the node."""
+        lease = Lease(self.next_lease, space, entry.shape, devices)
+        self.next_lease += 1
+        self.leases[lease.id] = lease
+        space.leases[lease.id] = lease
+        entry.shape.live += 1
+        return lease
+
+    def place(self, entry: Entry, space: Space, reason: Reason, now: int) -> Lease:
+        """Takes the room and grants the head of a shape."""
+        devices = space.take(entry.shape)
+        self.nodes.changed(space, freed=False)
+        lease = self.open_lease(space, entry, devices)
+        self.grant(entry, lease, reason, now)
+        return lease
+
+    def grant(self, entry: Entry, lease: Lease, reason: Reason, now: int) -> None:
+        """Makes the task the last member of the lease and tells its executor."""
+        key = entry.item[0] if entry.item is not None else self.policy.key(entry, self)
+        if entry.item is not None:
+            self.queue.remove(entry)
+        self.move(entry, Move.GRANT)
+        if entry.unused:
+            entry.unused = False
+        else:
+            entry.attempt += 1
+        member = Member(entry, lease, entry.attempt, lease.next, now, self.remaining(entry))
+        member.key = key
+        member.rank = self.policy.rank(entry, self)
+        member.reason = reason
+        self._count_rank(member.rank, 1)
+        entry.member = member
+        lease.members.append(member)
+        lease.next += 1
+        lease.outstanding += member.expected
+        if len(lease.members) > 1:
+            self.trains.setdefault(lease.shape.id, {})[lease.id] = lease
+        self.touched[lease.id] = lease
+        self.out.append(
+            Start(
+                entry.task.id,
+                member.attempt,
+                lease.space.name,
+                lease.id,
+                member.position,
+                lease.devices,
+                reason,
+            )
+        )
+
+    def detach(self, member: Member) -> None:
+        """The attempt holds nothing any more; with the last member the lease's resources come free."""
+        lease = member.lease
+        lease.members.remove(member)
+        lease.outstanding -= member.expected
+        if member.recalled:
+            lease.recalls -= 1
+        self._count_rank(member.rank, -1)
+        member.entry.member = None
+        if member.started >= 0:
+            lease.slow = False
+        if len(lease.members) < 2:
+            self._no_train(lease)
+        if lease.members:
+            self.touched[lease.id] = lease
+        else:
+            self.close_lease(lease)
+
+    def _no_train(self, lease: Lease) -> None:
+        of_shape = self.trains.get(lease.shape.id)
+        if of_shape is not None and of_shape.pop(lease.id, None) is not None and not of_shape:
+            del self.trains[lease.shape.id]
+
+    def close_lease(self, lease: Lease) -> None:
+        """Gives the resources back."""
+        del self.leases[lease.id]
+        del lease.space.leases[lease.id]
+        lease.shape.live -= 1
+        lease.shape.thirsty.pop(lease.id, None)
+        self.touched.pop(lease.id, None)
+        lease.space.give(lease.shape, lease.devices)
+        self.nodes.changed(lease.space, freed=True)
+
+    def rerank(self, member: Member) -> None:
+        """The task was edited: its class may be another."""
+        self._count_rank(member.rank, -1)
+        member.rank = self.policy.rank(member.entry, self)
+        self._count_rank(member.rank, 1)
+
+    def _count_rank(self, rank: int, change: int) -> None:
+        count = self.ranks.get(rank, 0) + change
+        if count:
+            self.ranks[rank] = count
+        else:
+            del self.ranks[rank]
+
+    def recall(self, lease: Lease, members: list[Member], reason: Reason) -> None:
+        """Calls unstarted members back; until each is acknowledged it stays a member."""
+        if not members:
+            return
+        for member in members:
+            member.recalled = True
+        lease.recalls += len(members)
+        pairs = tuple((m.entry.task.id, m.attempt) for m in members)
+        self.out.append(Recall(lease.space.name, lease.id, pairs, reason))
+
+    def recall_dependents(self, member: Member, reason: Reason) -> None:
+        """What rides on the same lease and needs a result that will not come must not start."""
+        lease = member.lease
+        doomed = {member.entry.task.id}
+        called = []
+        for other in lease.members:
+            if other.position > member.position and not doomed.isdisjoint(other.entry.waits):
+                doomed.add(other.entry.task.id)
+                if other.started < 0 and not other.recalled:
+                    called.append(other)
+        self.recall(lease, called, reason)
+
+    def lose(self, member: Member, now: int) -> None:
+        """The attempt went away with its node. It may have started even if we did not hear of it."""
+        entry = member.entry
+        offer, node = entry.offer, member.lease.space.name
+        self.record(member, "lost", 0, now)
+        self.detach(member)
+        entry.done = member.saved
+        self.leave(entry, Move.END, forget=entry.withdrawn and offer is None)
+        self.out.append(Lost(entry.task.id, member.attempt, node, True))
+        if offer is not None:
+            self.admit(offer.task, offer.not_before, now)
+
+    def record(self, member: Member, outcome: str, took: int, now: int) -> None:
+        """Keeps why an attempt that ends was where it was."""
+        task = member.entry.task.id
+        self.past.pop(task, None)
+        self.past[task] = Past(
+            member.attempt, member.lease.space.name, outcome, member.granted, now, took, member.reason
+        )
+        if len(self.past) > KEEP_PAST:
+            del self.past[next(iter(self.past))]
+
+    # ── claims ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def make_claim(
+        self, entry: Entry, space: Space, devices: tuple[int, ...], victims: tuple[int, ...], now: int
+    ) -> None:
+        """Reserves what is free of the place now and what comes free of it later."""
+        self.queue.remove(entry)
+        self.move(entry, Move.CLAIM)
+        claim = Claim(entry, space, devices, victims, now)
+        self.claims[entry.task.id] = claim
+        space.claims.append(claim)
+        space.absorb(claim)
+        space.changed()
+        self.nodes.changed(space, freed=False)
+
+    def cancel_claim(self, claim: Claim) -> None:
+        """The place is not needed any more, or went away; the task is the caller's to settle."""
+        del self.claims[claim.entry.task.id]
+        claim.space.disband(claim)
+        self.nodes.changed(claim.space, freed=True)
+
+    def fulfil(self, claim: Claim, now: int) -> None:
+        """The place is clear: the one it was cleared for starts."""
+        entry = claim.entry
+        del self.claims[entry.task.id]
+        claim.space.claims.remove(claim)
+        lease = self.open_lease(claim.space, entry, claim.devices)
+        reason = Reason("preempts", (("victims", list(claim.victims)), ("waited", now - claim.made)))
+        self.grant(entry, lease, reason, now)
+
+    # ── the whole ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def rekey(self) -> None:
+        """Another policy: everybody gets a new place in line, and ranks are taken anew."""
+        queued = [entry for entry in self.tasks.values() if entry.item is not None]
+        for shape in self.queue.shapes:
+            shape.heap = []
+            shape.count = 0
+        self.queue.unpark_all()
+        for entry in queued:
+            entry.item = None
+        for shape in self.queue.shapes:
+            self.queue.settle(shape)
+        self.queue.size = 0
+        for entry in queued:
+            self.queue.push(entry, self.policy.key(entry, self))
+        self.ranks.clear()
+        for member in self.members():
+            member.rank = self.policy.rank(member.entry, self)
+            member.key = self.policy.key(member.entry, self)
+            self._count_rank(member.rank, 1)
+
+    def members(self) -> Iterator[Member]:
+        """Every present attempt, by lease."""
+        for lease in self.leases.values():
+            yield from lease.members
+
+    def due_delays(self, now: int) -> list[Entry]:
+        """Tasks whose back-off is over; they leave the heap."""
+        due = []
+        while self.delays and (self.delays[0][0] <= now or self._stale_delay(self.delays[0])):
+            element = heappop(self.delays)
+            if not self._stale_delay(element):
+                due.append(self.tasks[element[2]])
+        return due
+
+    def _stale_delay(self, element: tuple[int, int, str]) -> bool:
+        entry = self.tasks.get(element[2])
+        return (
+            entry is None
+            or entry.state is not State.DELAYED
+            or (entry.not_before, entry.seq) != (element[0], element[1])
+        )
+
+    def next_delay(self) -> int | None:
+        """When the next back-off ends, or None."""
+        while self.delays and self._stale_delay(self.delays[0]):
+            heappop(self.delays)
+        return self.delays[0][0] if self.delays else None
+
+
+def facts(**named: Any) -> tuple[tuple[str, Any], ...]:
+    """A reason's facts, sorted by name."""
+    return tuple(sorted(named.items()))
