@@ -1,0 +1,53 @@
+"""What is told of an error in a task: type, message and the traceback from the user's frame on, bounded, whatever the error is."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from types import TracebackType
+from typing import Any
+
+_HERE = os.path.dirname(__file__)
+#: Characters.
+_MESSAGE, _TRACEBACK = 4_000, 16_000
+_FRAMES = 100
+
+
+def describe(error: BaseException) -> dict[str, str]:
+    """The error as data; never raises."""
+    return {"type": type(error).__qualname__[:200], "message": _message(error), "traceback": _trace(error)}
+
+
+def said(kind: str, message: str) -> dict[str, str]:
+    """An error that has no exception: a dead worker, a cancelled task."""
+    return {"type": kind, "message": message[:_MESSAGE], "traceback": ""}
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return f"the task called sys.exit({error.code!r}); a task ends by returning"[:_MESSAGE]
+    try:
+        text = str(error)
+    except Exception as worse:
+        text = f"(its message cannot be shown: {type(worse).__name__})"
+    return text if len(text) <= _MESSAGE else f"{text[: _MESSAGE - 1]}…"
+
+
+def _trace(error: BaseException) -> str:
+    try:
+        chain = traceback.TracebackException(
+            type(error), error, _users(error.__traceback__), limit=-_FRAMES, compact=True
+        )
+        text = "".join(chain.format())
+    except Exception:  # a message or a repr that raises
+        text = "".join(traceback.format_tb(_users(error.__traceback__), -_FRAMES)) + type(error).__qualname__
+    if len(text) <= _TRACEBACK:
+        return text
+    return f"{text[:2000]}\n  …\n{text[-(_TRACEBACK - 2010) :]}"
+
+
+def _users(trace: TracebackType | None) -> TracebackType | None:
+    """Without our own frames at its beginning."""
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_HERE):
+        trace = trace.tb_next
+    return trace

@@ -1,0 +1,91 @@
+"""What this machine has to give: the capacity of its node."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from headway.domain.resources import Node
+from headway.domain.units import MILLI, parse_bytes, parse_milli
+from headway.errors import Invalid
+
+_V2 = Path("/sys/fs/cgroup")
+_MEMORY_FILES = ("memory.max", "memory/memory.limit_in_bytes")
+
+
+def this_machine(environment: Mapping[str, str] | None = None) -> Node:
+    """The node that an executor on this machine stands for.
+
+    `HEADWAY_NODE`, `HEADWAY_CPUS`, `HEADWAY_MEMORY` and `HEADWAY_GPUS` overrule what is found; GPUs are only counted if said.
+
+    Raises:
+        Invalid: One of them is not what it should be.
+    """
+    said = os.environ if environment is None else environment
+    cpu = parse_milli(said["HEADWAY_CPUS"], "HEADWAY_CPUS") if said.get("HEADWAY_CPUS") else cpus()
+    memory = parse_bytes(said["HEADWAY_MEMORY"], "HEADWAY_MEMORY") if said.get("HEADWAY_MEMORY") else memory_bytes()
+    labels = (("arch", platform.machine()), ("os", platform.system().lower()))
+    return Node(said.get("HEADWAY_NODE") or node_name(), cpu, memory, _gpus(said.get("HEADWAY_GPUS", "")), (), labels)
+
+
+def node_name() -> str:
+    """The host's name, fit for a topic and a file: letters, digits, `-`, `_`."""
+    name = socket.gethostname().partition(".")[0]
+    return "".join(char if char.isalnum() or char in "-_" else "-" for char in name) or "node"
+
+
+def cpus(cgroup: Path = _V2) -> int:
+    """Milli-cores: what the scheduler lets us run on, and not more than the control group's quota."""
+    cores = len(os.sched_getaffinity(0)) * MILLI
+    quota = _quota(cgroup)
+    return min(cores, quota) if quota else cores
+
+
+def _quota(cgroup: Path) -> int:
+    """Milli-cores that the group may use, 0 if unlimited. v2: `cpu.max`; v1: quota and period."""
+    own = _own_group()
+    for folder in (cgroup / own, cgroup):
+        words = _read(folder / "cpu.max").split()
+        if len(words) == 2 and words[0].isdigit():
+            return max(1, int(words[0]) * MILLI // int(words[1]))
+    quota, period = _read(cgroup / "cpu/cpu.cfs_quota_us"), _read(cgroup / "cpu/cpu.cfs_period_us")
+    if quota.isdigit() and period.isdigit() and int(period):
+        return max(1, int(quota) * MILLI // int(period))
+    return 0
+
+
+def memory_bytes(cgroup: Path = _V2) -> int:
+    """Bytes: the machine's memory, or the control group's limit if it is less."""
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for folder in (cgroup / _own_group(), cgroup):
+        for name in _MEMORY_FILES:
+            text = _read(folder / name)
+            if text.isdigit():
+                total = min(total, int(text))
+    return total
+
+
+def _own_group() -> str:
+    """Our group in the unified hierarchy, relative to its root."""
+    for line in _read(Path("/proc/self/cgroup")).splitlines():
+        if line.startswith("0::"):
+            return line[3:].strip().lstrip("/")
+    return ""
+
+
+def _gpus(text: str) -> int:
+    if not text:
+        return 0
+    if not text.isdigit():
+        raise Invalid(f"HEADWAY_GPUS={text!r} is not a number of devices", hint="set HEADWAY_GPUS=2, or leave it unset")
+    return int(text)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""

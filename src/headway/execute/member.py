@@ -1,0 +1,82 @@
+"""What the executor keeps of each attempt it holds, of each lease, and of each call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any
+
+from headway.bus.messages import Call, GrantRow
+from headway.execute.crew import Binding, Worker
+
+
+class CallRecord:
+    """A call as workers get it, and why its items cannot run if they cannot."""
+
+    __slots__ = ("bundle", "key", "message", "problem", "timeout")
+
+    def __init__(self, key: str, call: Call) -> None:
+        self.key = key
+        self.bundle = call.bundle
+        self.timeout = call.timeout
+        self.message: dict[str, Any] = call.model_dump(mode="python")
+        self.problem: dict[str, str] | None = None
+
+
+class Member:
+    """One attempt of a lease."""
+
+    __slots__ = (
+        "attempt", "call", "devices", "ended", "inputs", "item", "lane", "number", "reason", "since", "stopping", "task",
+        "timer", "worker",
+    )  # fmt: skip
+
+    def __init__(self, task: str, attempt: int, lane: Lane) -> None:
+        self.task, self.attempt, self.lane = task, attempt, lane
+        #: What is to be run; not known of one that came with an adopted worker, which knows it.
+        self.call: CallRecord | None = None
+        self.item: int | None = None
+        self.inputs: dict[str, Any] = {}
+        self.devices: tuple[int, ...] = ()
+        #: Its number in its worker; 0 until it is sent.
+        self.number = 0
+        self.worker: Worker | None = None
+        self.ended = False
+        #: The outcome it is being ended for, and the reason in words.
+        self.stopping, self.reason = "", ""
+        self.timer: asyncio.TimerHandle | None = None
+        #: When it started as far as is known (loop time).
+        self.since = 0.0
+
+    @classmethod
+    def granted(cls, grant: GrantRow, call: CallRecord, lane: Lane) -> Member:
+        """As the scheduler says it."""
+        member = cls(grant.task, grant.attempt, lane)
+        member.call, member.item = call, grant.item
+        member.inputs, member.devices = dict(grant.inputs), tuple(grant.devices)
+        return member
+
+    @property
+    def name(self) -> str:
+        """Its name in the run: what inputs call it."""
+        return self.task.partition("/")[2]
+
+    def arm(self, timer: asyncio.TimerHandle | None) -> None:
+        """At most one thing is going to happen to it."""
+        if self.timer is not None:
+            self.timer.cancel()
+        self.timer = timer
+
+
+class Lane:
+    """A lease being worked off: its members run one after the other in one worker."""
+
+    __slots__ = ("binding", "lease", "members", "queue", "worker")
+
+    def __init__(self, lease: int, binding: Binding) -> None:
+        self.lease, self.binding = lease, binding
+        self.worker: Worker | None = None
+        #: Not sent yet.
+        self.queue: deque[Member] = deque()
+        #: Not ended, by name.
+        self.members: dict[str, Member] = {}

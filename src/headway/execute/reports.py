@@ -1,0 +1,98 @@
+"""Rows on their way to the scheduler and the planner: at once when it is quiet, gathered for a millisecond when it is busy."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+
+from headway.bus.messages import ReportRow
+
+_GATHER = 0.0015  # seconds
+_MOST = 512  # rows in one report: about 100 kB
+
+Attempt = tuple[str, int]
+#: Worker's name -> sequence number up to which its rows are in a report.
+Marks = Mapping[str, int]
+
+
+class Reports:
+    """Gathers rows; remembers which rows of which worker are in which report until that is confirmed.
+
+    Args:
+        send: Takes one report's rows.
+        on_confirmed: Told which rows of which worker have arrived.
+        confirmed_later: Whether somebody calls `confirm`; else a report has arrived when `send` returns.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[list[ReportRow]], None],
+        on_confirmed: Callable[[Marks], None],
+        *,
+        confirmed_later: bool,
+    ) -> None:
+        self._send, self._on_confirmed, self._later = send, on_confirmed, confirmed_later
+        self._rows: list[ReportRow] = []
+        self._ended: list[Attempt] = []
+        self._marks: dict[str, int] = {}
+        self._handle: asyncio.Handle | None = None
+        self._sent_at = float("-inf")
+        self._number = 0
+        self._open: deque[tuple[int, dict[str, int], list[Attempt]]] = deque()
+        #: Attempts whose end nobody has confirmed yet.
+        self.unconfirmed: dict[Attempt, None] = {}
+
+    def add(self, row: ReportRow, *, ends: bool = False) -> None:
+        """One more row; `ends` says that the executor holds this attempt no more."""
+        self._rows.append(row)
+        if ends:
+            attempt = (row.task, row.attempt)
+            self._ended.append(attempt)
+            self.unconfirmed[attempt] = None
+        if len(self._rows) >= _MOST:
+            self.flush()
+        else:
+            self._soon()
+
+    def mark(self, worker: str, sequence: int) -> None:
+        """The rows of this worker up to here have been added."""
+        self._marks[worker] = sequence
+        self._soon()
+
+    def _soon(self) -> None:
+        if self._handle is not None:
+            return
+        loop = asyncio.get_running_loop()
+        wait = self._sent_at + _GATHER - loop.time()
+        self._handle = loop.call_soon(self.flush) if wait <= 0 else loop.call_later(wait, self.flush)
+
+    def flush(self) -> None:
+        """Send what there is."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+        if not self._rows and not self._marks:
+            return
+        rows, self._rows = self._rows, []
+        marks, self._marks = self._marks, {}
+        ended, self._ended = self._ended, []
+        self._sent_at = asyncio.get_running_loop().time()
+        if rows:
+            self._number += 1
+        self._open.append((self._number, marks, ended))
+        if rows:
+            self._send(rows)
+        if not self._later:
+            self.confirm(self._number)
+
+    def confirm(self, number: int) -> None:
+        """The reports up to this one (the first is 1) are in everybody's journal."""
+        marks: dict[str, int] = {}
+        while self._open and self._open[0][0] <= number:
+            _, some, ended = self._open.popleft()
+            marks.update(some)
+            for attempt in ended:
+                self.unconfirmed.pop(attempt, None)
+        if marks:
+            self._on_confirmed(marks)

@@ -1,0 +1,192 @@
+"""Runs one item after another in the worker's main thread, and leaves the process as it found it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from headway.authoring.context import use
+from headway.execute import failure, processes
+from headway.execute.arguments import MissingInput
+from headway.execute.calls import PreparedCall, Toolbox
+from headway.execute.context import TaskContext
+from headway.execute.desk import Desk, Item
+from headway.execute.logs import Capture
+
+_THREADS = "OMP_NUM_THREADS"
+_KEPT_RESULTS = 4096
+
+
+class Runner:
+    """The life of items in one worker.
+
+    Args:
+        desk: Where items come from and outcomes go.
+        capture: Of what they print.
+        tools: To load and to run.
+        has_gpus: Whether this node has devices, so that a task without any must see none.
+    """
+
+    def __init__(self, desk: Desk, capture: Capture, tools: Toolbox, has_gpus: bool) -> None:
+        self._desk, self._capture, self._tools, self._has_gpus = desk, capture, tools, has_gpus
+        self._interrupts = tools.interrupts
+        self._pid = os.getpid()
+        self._home = os.open(".", os.O_RDONLY | os.O_CLOEXEC)
+        self._depth = sys.getrecursionlimit()
+        self._handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        #: What the executor said of each call, by index; filled by the line.
+        self.calls: dict[int, dict[str, Any]] = {}
+        self._prepared: dict[int, PreparedCall] = {}
+        self._lease = -1
+        self._results: dict[str, dict[str, Any]] = {}
+        self._threads = 0
+        self._said_threads = _THREADS in os.environ
+
+    def serve(self) -> None:
+        """Until nothing more will come."""
+        while (item := self._desk.take()) is not None:
+            self.run(item)
+
+    def is_timed(self, item: Item) -> bool:
+        """Whether the executor times it, so that it must know when it begins."""
+        call = self.calls.get(item[4])
+        return call is not None and call["timeout"] is not None
+
+    def forget(self, index: int) -> None:
+        """A call that no item needs any more."""
+        self.calls.pop(index, None)
+        self._prepared.pop(index, None)
+
+    def run(self, item: Item) -> None:
+        """One attempt, whatever it does."""
+        task, attempt = item[1], item[2]
+        inputs = self._inputs(item)
+        if inputs is None:
+            self._desk.end(item, "returned", None)
+            return
+        self._capture.begin(task, attempt)
+        began = time.perf_counter_ns()
+        what, detail = self._outcome(item, inputs)
+        took = (time.perf_counter_ns() - began) // 1000
+        if os.getpid() != self._pid:
+            self._leave_fork(what, detail)
+        if what == "finished":
+            self._remember(task, detail)
+        elif what != "failed":
+            self._end_rest(task, attempt, took)
+        self._tidy()
+        self._capture.end(task, attempt)
+        self._desk.end(item, what, [took, detail])
+
+    def _inputs(self, item: Item) -> dict[str, Any] | None:
+        """Its inputs with the results of earlier members of its lease; None if one of those is not there."""
+        if item[3] != self._lease:
+            self._lease = item[3]
+            self._results.clear()
+        inputs: dict[str, Any] = item[6]
+        if None not in inputs.values():
+            return inputs
+        inputs = {name: self._results.get(name) if ref is None else ref for name, ref in inputs.items()}
+        return None if None in inputs.values() else inputs
+
+    def _remember(self, task: str, ref: dict[str, Any]) -> None:
+        if len(self._results) >= _KEPT_RESULTS:
+            self._results.pop(next(iter(self._results)))
+        self._results[task.partition("/")[2]] = ref
+
+    def _outcome(self, item: Item, inputs: dict[str, Any]) -> tuple[str, Any]:
+        """(what, reference or error) of running it."""
+        number, task, attempt, _, index, position, _, devices = item
+        context = TaskContext(
+            self._tools.state, task, attempt, lambda what, done: self._desk.tell(item, what, done), self._interrupts
+        )
+        self._desk.enter(context)
+        interrupts = self._interrupts
+        try:
+            interrupts.arm(number)
+            call = self._prepared.get(index) or self._prepare(index)
+            self._environment(task, attempt, devices, call)
+            args, kwargs = call.bind(position, inputs)
+            with use(context):
+                value = call.run(args, kwargs)
+            interrupts.disarm()
+        except BaseException as error:
+            interrupts.disarm()
+            return self._ended(context, error)
+        try:
+            return "finished", self._tools.encoded(value)
+        except BaseException as error:
+            detail = failure.describe(error)
+            detail["message"] = f"the result, a {type(value).__name__}, cannot be kept: {detail['message']}"
+            return "failed", detail
+
+    def _ended(self, context: TaskContext, error: BaseException) -> tuple[str, Any]:
+        detail = failure.describe(error)
+        if self._interrupts.raised is not None:
+            return self._interrupts.raised, detail
+        if context.gave_way:
+            return "preempted", detail
+        return "failed", detail
+
+    def _prepare(self, index: int) -> PreparedCall:
+        call = self._prepared[index] = PreparedCall(self.calls[index], self._tools)
+        return call
+
+    def _environment(self, task: str, attempt: int, devices: tuple[int, ...], call: PreparedCall) -> None:
+        environment = os.environ
+        environment["HEADWAY_TASK"] = task
+        environment["HEADWAY_ATTEMPT"] = str(attempt)
+        environment["HEADWAY_RUN"] = task.partition("/")[0]
+        if devices or self._has_gpus:
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, devices))
+        if call.threads != self._threads and not self._said_threads:
+            self._threads = call.threads
+            environment[_THREADS] = str(call.threads)
+            _limit_loaded(call.threads)
+
+    def _tidy(self) -> None:
+        """Undo what a task may have changed for all: folder, signals, recursion limit, alarms."""
+        with suppress(OSError):
+            os.fchdir(self._home)
+        for number, handler in self._handlers.items():
+            if signal.getsignal(number) != handler:
+                signal.signal(number, handler)
+        self._interrupts.restore()
+        if sys.getrecursionlimit() != self._depth:
+            sys.setrecursionlimit(self._depth)
+        if not gc.isenabled():
+            gc.enable()
+
+    def _end_rest(self, task: str, attempt: int, took: int) -> None:
+        """An attempt that was told to end leaves no processes: neither its descendants nor those that carry its mark."""
+        ticks = os.sysconf("SC_CLK_TCK")
+        born = int((time.clock_gettime(time.CLOCK_BOOTTIME) - took / 1e6) * ticks) - 1
+
+        def left() -> set[int]:
+            marks = processes.marked(f"HEADWAY_TASK={task}", f"HEADWAY_ATTEMPT={attempt}")
+            return {*marks, *processes.descendants(self._pid, born_after=born)}
+
+        processes.end(left, gently=min(0.5, self._tools.patience))
+
+    def _leave_fork(self, what: str, detail: Any) -> NoReturn:
+        """The task forked, and this is the child: it has returned from code that is the parent's to report."""
+        with suppress(Exception):
+            if what != "finished":
+                sys.stderr.write(f"{detail['traceback']}\n")
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(0 if what == "finished" else 1)
+
+
+def _limit_loaded(threads: int) -> None:
+    """Numeric libraries that are loaded already have read their environment: tell them by threadpoolctl, if it is there."""
+    if "numpy" in sys.modules:
+        with suppress(ImportError):
+            import threadpoolctl
+
+            threadpoolctl.threadpool_limits(threads)
