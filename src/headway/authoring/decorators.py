@@ -1,0 +1,257 @@
+"""`@task` and `@workflow`: functions that stay functions, and can be traced into a graph."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+
+from headway.authoring import loading, names
+from headway.authoring.checking import Signature
+from headway.authoring.options import TaskOptions, WorkflowOptions, task_options, workflow_options
+from headway.authoring.tracing import IN_PLACE, Trace, Traced, entered, holds_future, mode
+from headway.errors import Invalid
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class TaskFunction(Generic[P, R]):
+    """A function that a workflow runs as a task.
+
+    In a workflow a call gives a stand-in for the result; anywhere else it is the plain function.
+
+    Attributes:
+        function: The function itself.
+        name: What its tasks are called.
+        options: What each attempt holds, and what happens when it fails.
+    """
+
+    def __init__(self, function: Callable[P, R], name: str, options: TaskOptions) -> None:
+        functools.update_wrapper(self, function)
+        self.function, self.name, self.options = function, name, options
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        here = mode.get()
+        if isinstance(here, Trace):
+            return cast(R, here.call(self, self._signature(), args, kwargs))
+        if here == IN_PLACE:
+            return cast(R, run_in_place(self.function, args, kwargs))
+        return self.function(*args, **kwargs)
+
+    def map(self, *iterables: Any, **constants: Any) -> list[R]:
+        """One task for each item.
+
+        Args:
+            iterables: Iterated together, like `zip`, and of one length. A list, or the result of a task that gives a list; of
+                a mapped task's results each flows on alone.
+            constants: The same for all.
+        """
+        here = mode.get()
+        if isinstance(here, Trace):
+            return cast("list[R]", here.map(self, self._signature(), iterables, constants))
+        if not iterables:
+            raise Invalid(
+                f"task {self.name!r}: .map() has nothing to iterate over", hint="write task.map(items)"
+            )
+        try:
+            together = list(zip(*iterables, strict=True))
+        except ValueError as error:
+            raise Invalid(f"task {self.name!r}: .map() over lists of different length: {error}") from None
+        return [cast(R, run_in_place(self.function, items, constants)) for items in together]
+
+    def _signature(self) -> Signature:
+        found = self.__dict__.get("_read")
+        if found is None:
+            found = self.__dict__["_read"] = Signature(self.function, f"task {self.name!r}")
+        return cast(Signature, found)
+
+    def __reduce__(self) -> Any:
+        """By name where that leads here, else by value: a task may be a global of a function that travels."""
+        key = names.key_of(self.function)
+        if key is not None:
+            return names.by_name, tuple(key.split(":", 1))
+        return TaskFunction, (self.function, self.name, self.options)
+
+    def __repr__(self) -> str:
+        return f"<task {self.name}>"
+
+
+class WorkflowFunction(Generic[P, R]):
+    """A function whose body says which task gets which result.
+
+    Called plainly it runs in place, like any function. `.run()` runs it through the engine in this process, `.submit()` on a
+    service, `.simulate()` under a virtual clock.
+    """
+
+    def __init__(self, function: Callable[P, R], name: str, options: WorkflowOptions) -> None:
+        functools.update_wrapper(self, function)
+        self.function, self.name, self.options = function, name, options
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        self._check(args, kwargs)
+        if isinstance(mode.get(), Trace):  # a workflow in a workflow: its tasks are the outer one's
+            return self.function(*args, **kwargs)
+        with entered(IN_PLACE):
+            return self.function(*args, **kwargs)
+
+    def trace(self, *args: Any, **kwargs: Any) -> Traced:
+        """The graph for these arguments. Runs the workflow's body, and none of its tasks.
+
+        Raises:
+            Invalid: Arguments that do not fit, a result used too early, a graph that could not run.
+        """
+        self._check(args, kwargs)
+        trace = Trace(self.name)
+        with entered(trace):
+            result = self.function(*args, **kwargs)
+        return trace.finish(result, self.options)
+
+    def parse(self, texts: Mapping[str, str]) -> dict[str, Any]:
+        """Parameters typed as text, as the values the annotations want. Raises Invalid with the parameter's name."""
+        return self._signature().read_text(texts)
+
+    @property
+    def parameters(self) -> dict[str, inspect.Parameter]:
+        """Its parameters, for help texts."""
+        return dict(inspect.signature(self.function).parameters)
+
+    def run(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run through the engine, in this process and with workers of its own; returns the result."""
+        loading.refuse_while_loading(f"{self.name}.run()")
+        return cast(R, _api().run_inline(self, args, kwargs))
+
+    def submit(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Hand the workflow to the service; returns a handle of the run."""
+        loading.refuse_while_loading(f"{self.name}.submit()")
+        return _api().submit(self, args, kwargs)
+
+    def simulate(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Run under a virtual clock, with the tasks' estimates for their processing times."""
+        return _api().simulate(self, args, kwargs)
+
+    def _check(self, args: Any, kwargs: Mapping[str, Any]) -> None:
+        signature = self._signature()
+        for name, wanted, value in signature.bind(args, kwargs):
+            if not holds_future(value):
+                signature.check(name, wanted, value)
+
+    def _signature(self) -> Signature:
+        found = self.__dict__.get("_read")
+        if found is None:
+            found = self.__dict__["_read"] = Signature(self.function, f"workflow {self.name!r}")
+        return cast(Signature, found)
+
+    def __reduce__(self) -> Any:
+        key = names.key_of(self.function)
+        if key is not None:
+            return names.by_name, tuple(key.split(":", 1))
+        return WorkflowFunction, (self.function, self.name, self.options)
+
+    def __repr__(self) -> str:
+        return f"<workflow {self.name}>"
+
+
+def _api() -> Any:
+    """`headway.api`, which stands above this room: found by name when it is asked for, as `import headway` must stay quick."""
+    names.alias_main()
+    return importlib.import_module("headway.api")
+
+
+def run_in_place(function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any]) -> Any:
+    """Call a task's function as a worker would: inside it, tasks are plain functions; a coroutine is run to its end."""
+    with entered(None):
+        result = function(*args, **kwargs)
+        if not inspect.iscoroutine(result):
+            return result
+        import asyncio
+
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run(result)
+        from concurrent.futures import ThreadPoolExecutor
+
+        # Somebody's event loop runs in this thread (a notebook's, a test's): ours needs another.
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(asyncio.run, result).result()
+
+
+@overload
+def task(function: Callable[P, R], /) -> TaskFunction[P, R]: ...
+@overload
+def task(**options: Any) -> Callable[[Callable[P, R]], TaskFunction[P, R]]: ...
+def task(function: Any = None, /, **options: Any) -> Any:
+    """Make a function a task.
+
+    Args:
+        function: Sync or async.
+        options: cpu (cores, 1 if not said), memory ("2GiB"), gpu (a share or whole devices), resources ({"license": 1}),
+            estimate and timeout (seconds or "10min"), priority (higher goes first), retries (after a failure of its own),
+            at_most_once (never run again once it may have started), name.
+
+    Raises:
+        Invalid: An unknown option, or a value that makes no sense; both name the task.
+    """
+    return _decorate(
+        "task", function, options, lambda f, name, who: TaskFunction(f, name, task_options(who, options))
+    )
+
+
+@overload
+def workflow(function: Callable[P, R], /) -> WorkflowFunction[P, R]: ...
+@overload
+def workflow(**options: Any) -> Callable[[Callable[P, R]], WorkflowFunction[P, R]]: ...
+def workflow(function: Any = None, /, **options: Any) -> Any:
+    """Make a function a workflow.
+
+    Args:
+        function: Its body calls tasks and passes their results on.
+        options: tenant (whose resources it draws on), weight (of its completion time, 1 if not said), name.
+
+    Raises:
+        Invalid: An unknown option, or a value that makes no sense; both name the workflow.
+    """
+
+    def make(f: Any, name: str, who: str) -> WorkflowFunction[..., Any]:
+        if inspect.iscoroutinefunction(f):
+            raise Invalid(
+                f"{who} is async, but its body only draws the graph: nothing in it can be awaited",
+                hint="write `def`; the tasks may be async",
+            )
+        return WorkflowFunction(f, name, workflow_options(who, options))
+
+    return _decorate("workflow", function, options, make)
+
+
+def _decorate(
+    what: str, function: Any, options: Mapping[str, Any], make: Callable[[Any, str, str], Any]
+) -> Any:
+    """With and without brackets; refuses what is no function."""
+
+    def decorate(f: Any) -> Any:
+        if isinstance(f, TaskFunction | WorkflowFunction):
+            raise Invalid(f"@{what} on {f!r}, which is decorated already", hint="keep one of the two")
+        if not inspect.isroutine(f):
+            raise Invalid(f"@{what} on {f!r}, which is not a function", hint=f"write @{what} above a def")
+        name = options.get("name", f.__name__)
+        if not isinstance(name, str) or not name:
+            raise Invalid(
+                f"@{what} on {f.__name__!r}: name={name!r} is not a text", hint='write name="train"'
+            )
+        who = f"{what} {name!r}"
+        if inspect.isgeneratorfunction(f) or inspect.isasyncgenfunction(f):
+            raise Invalid(
+                f"{who} yields, but has to give all at once", hint="collect into a list and return it"
+            )
+        return make(f, name, who)
+
+    if function is None:
+        return decorate
+    if options:
+        raise Invalid(
+            f"{what}() takes a function or options, not both", hint=f"write @{what}(...) above a def"
+        )
+    return decorate(function)

@@ -1,0 +1,113 @@
+"""What may be said about a task or a workflow when it is declared, read with errors that name it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from headway.domain.codec import nearest
+from headway.domain.resources import Demand
+from headway.domain.units import parse_milli, parse_time
+from headway.domain.workflow import Retry
+from headway.errors import Invalid
+
+TASK_OPTIONS = (
+    "cpu", "memory", "gpu", "estimate", "priority", "retries", "timeout", "at_most_once", "resources", "name",
+)  # fmt: skip
+WORKFLOW_OPTIONS = ("tenant", "weight", "name")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOptions:
+    """The options of a task in the core's units."""
+
+    demand: Demand = Demand()
+    estimate: int | None = None
+    priority: int = 0
+    retry: Retry = Retry()
+    timeout: int | None = None
+    at_most_once: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowOptions:
+    """The options of a workflow; the weight in milli."""
+
+    tenant: str = "default"
+    weight: int = 1000
+
+
+def task_options(who: str, given: Mapping[str, Any]) -> TaskOptions:
+    """Read what stands in `@task(...)`.
+
+    Args:
+        who: `task 'train'`, for the errors.
+        given: As written: amounts as numbers or text (`memory="2GiB"`), times as seconds or text (`timeout="10min"`).
+
+    Raises:
+        Invalid: An option that does not exist, or a value that makes no sense; both name the task.
+    """
+    _known(who, given, TASK_OPTIONS)
+    try:
+        demand = Demand.parse(
+            cpu=given.get("cpu", 1),
+            memory=given.get("memory", 0),
+            gpu=given.get("gpu", 0),
+            other=_resources(given.get("resources", {})),
+        )
+        estimate, timeout = (_time(given.get(name), name) for name in ("estimate", "timeout"))
+        retries = _whole(given.get("retries", 0), "retries")
+        if retries < 0:
+            raise Invalid(f"retries={retries} must be zero or more")
+        if timeout == 0:
+            raise Invalid("timeout=0 would end every attempt at once", hint="leave it out for no limit")
+        at_most_once = given.get("at_most_once", False)
+        if not isinstance(at_most_once, bool):
+            raise Invalid(f"at_most_once={at_most_once!r} is not True or False")
+        if at_most_once and retries:
+            raise Invalid("it cannot be at_most_once and have retries", hint="drop one of the two")
+        priority = _whole(given.get("priority", 0), "priority")
+    except Invalid as error:
+        raise Invalid(f"{who}: {error.message}", hint=error.hint) from None
+    return TaskOptions(demand, estimate, priority, Retry(retries), timeout, at_most_once)
+
+
+def workflow_options(who: str, given: Mapping[str, Any]) -> WorkflowOptions:
+    """Read what stands in `@workflow(...)`. Raises Invalid like `task_options`."""
+    _known(who, given, WORKFLOW_OPTIONS)
+    tenant = given.get("tenant", "default")
+    if not isinstance(tenant, str) or not tenant:
+        raise Invalid(f"{who}: tenant={tenant!r} is not a name", hint='write tenant="research"')
+    try:
+        weight = parse_milli(given.get("weight", 1), "weight")
+    except Invalid as error:
+        raise Invalid(f"{who}: {error.message}", hint=error.hint) from None
+    if not weight:
+        raise Invalid(f"{who}: weight=0 would make its completion worthless", hint="write weight=1 or more")
+    return WorkflowOptions(tenant, weight)
+
+
+def _known(who: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    for option in given:
+        if option not in known:
+            raise Invalid(f"{who} has no option {option!r}", hint=nearest(option, known), option=option)
+
+
+def _resources(given: Any) -> Mapping[str, Any]:
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) and name for name in given):
+        raise Invalid(f"resources={given!r} is not a dict of amounts", hint='write resources={"license": 1}')
+    for name in given:
+        if name in ("cpu", "memory", "gpu"):
+            raise Invalid(f"resources has {name!r}, which has an option of its own", hint=f"write {name}=...")
+    return given
+
+
+def _time(value: Any, what: str) -> int | None:
+    return None if value is None else parse_time(value, what)
+
+
+def _whole(value: Any, what: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Invalid(f"{what}={value!r} is not a whole number", hint=f"write {what}=2")
+    return value

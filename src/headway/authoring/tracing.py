@@ -1,0 +1,314 @@
+"""From a workflow function to a `Workflow`: its body runs once with stand-ins for results, and every call of a task is noted.
+
+Nothing of the user's tasks runs here. Literal arguments are encoded as they are given, so that a list changed between two
+calls is two values, as it would be in a plain call.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from headway.authoring import names
+from headway.authoring.checking import Signature, element_of
+from headway.authoring.futures import Future, name_of
+from headway.authoring.options import TaskOptions, WorkflowOptions
+from headway.authoring.values import Encoded, encode, short
+from headway.domain.codec import validate_workflow
+from headway.domain.results import Ref
+from headway.domain.workflow import Arg, DictOf, ListOf, Output, TaskSpec, Value, Workflow
+from headway.errors import Invalid
+
+if TYPE_CHECKING:
+    from headway.authoring.bundle import Bundle
+
+#: In a plain call of a workflow its tasks run in place.
+IN_PLACE = "in place"
+#: What a call of a task means here: note it in this trace, run it in place, or (None) just call the function.
+mode: ContextVar[Trace | str | None] = ContextVar("headway_mode", default=None)
+
+
+@contextmanager
+def entered(value: Trace | str | None) -> Iterator[None]:
+    """The mode for the length of a with block."""
+    token = mode.set(value)
+    try:
+        yield
+    finally:
+        mode.reset(token)
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A workflow ready to be sent.
+
+    Attributes:
+        workflow: The graph.
+        values: Literal arguments by key, encoded; `values.encode` takes them as they are.
+        functions: The functions of its tasks, by key in the bundle.
+    """
+
+    workflow: Workflow
+    values: dict[str, Encoded]
+    functions: dict[str, Callable[..., Any]]
+
+    @property
+    def refs(self) -> dict[str, Ref]:
+        return {key: value.ref for key, value in self.values.items()}
+
+    @property
+    def blobs(self) -> dict[str, bytes]:
+        """Large values by their SHA-256."""
+        return {str(value.ref.data): value.blob for value in self.values.values() if value.blob is not None}
+
+    def bundle(self) -> Bundle:
+        """The sources of its functions."""
+        from headway.authoring.bundle import make_bundle
+
+        return make_bundle(self.functions)
+
+
+@dataclass(slots=True, eq=False)
+class Trace:
+    """What the body of a workflow has said so far."""
+
+    name: str
+    tasks: list[TaskSpec] = field(default_factory=list)
+    values: dict[str, Encoded] = field(default_factory=dict)
+    functions: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    _used: dict[str, int] = field(default_factory=dict)
+    _keys: dict[tuple[str, Any], str] = field(default_factory=dict)
+    _by_function: dict[int, str] = field(default_factory=dict)
+
+    # ── calls ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def call(self, task: Any, signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Future:
+        """Note a plain call of a task."""
+        for name, wanted, value in signature.bind(args, kwargs):
+            self._check(signature, name, wanted, value)
+        who = signature.who
+        return self._add(
+            task,
+            tuple(self.arg(value, who) for value in args),
+            tuple((name, self.arg(value, who)) for name, value in kwargs.items()),
+            signature.returns,
+        )
+
+    def map(
+        self, task: Any, signature: Signature, iterables: Sequence[Any], constants: Mapping[str, Any]
+    ) -> Future:
+        """Note one call for each item: positional arguments are iterated together, keywords are the same for all."""
+        who = signature.who
+        if not iterables:
+            raise Invalid(
+                f"{who}: .map() has nothing to iterate over", hint="write task.map(items, same_for_all=1)"
+            )
+        sources = [self._source(who, source) for source in iterables]
+        lengths = {len(source) for source in sources if not isinstance(source, Future)}
+        if len(lengths) > 1:
+            counts = " and ".join(str(len(source)) for source in sources if not isinstance(source, Future))
+            raise Invalid(
+                f"{who}: .map() over lists of different length: {counts} items", hint="make them equally long"
+            )
+        position = 0
+        for name, wanted, value in signature.bind([_Items(source) for source in sources], constants):
+            if isinstance(value, _Items):
+                self._check_items(signature, name, wanted, value.source)
+                position += 1
+            else:
+                self._check(signature, name, wanted, value)
+        args = tuple(
+            Output(source.output.task) if isinstance(source, Future) else self.arg(list(source), who)
+            for source in sources
+        )
+        constant = tuple((name, self.arg(value, who)) for name, value in constants.items())
+        return self._add(task, args, constant, signature.returns, mapped=len(args))
+
+    def shell(
+        self, name: str, command: str, kwargs: Mapping[str, Any], options: TaskOptions, result: Any
+    ) -> Future:
+        """Note a command."""
+        arguments = tuple((key, self.arg(value, f"task {name!r}")) for key, value in kwargs.items())
+        return self._spec(name, options, result, shell=command, kwargs=arguments)
+
+    # ── arguments ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def arg(self, value: Any, who: str) -> Arg:
+        """A value as the graph holds it: an output, a container of outputs, or a literal."""
+        if isinstance(value, Future):
+            self._own(value, who)
+            return value.output
+        if type(value) in (list, tuple) and holds_future(value):
+            return ListOf(tuple(self.arg(item, who) for item in value), as_tuple=type(value) is tuple)
+        if type(value) is dict and holds_future(value):
+            for key in value:
+                if type(key) is not str:
+                    raise Invalid(
+                        f"{who}: a dict that holds results has the key {key!r}", hint="use text as keys"
+                    )
+            return DictOf(tuple((key, self.arg(item, who)) for key, item in value.items()))
+        return Value(self._literal(value, who))
+
+    def _own(self, future: Future, who: str) -> None:
+        if future.trace is not self:
+            raise Invalid(
+                f"{who} is given {future!r} of another run of a workflow",
+                hint="call the task inside this workflow, and pass that result on",
+            )
+
+    def _literal(self, value: Any, who: str) -> str:
+        """Key of an encoded literal; equal ones are kept once."""
+        try:
+            ref, blob = encode(value)
+        except Invalid as error:
+            raise type(error)(f"{who}: {error.message}", hint=error.hint) from error
+        data = json.dumps(ref.data) if ref.kind == "json" else ref.data
+        key = self._keys.setdefault((ref.kind, data), f"v{len(self._keys) + 1}")
+        self.values.setdefault(key, Encoded(ref, blob))
+        return key
+
+    def _source(self, who: str, source: Any) -> Future | list[Any]:
+        """What a map iterates: a future of a list, or a list made of any other iterable."""
+        if isinstance(source, Future):
+            self._own(source, who)
+            return self._part(source) if source.output.path else source
+        if isinstance(source, str | bytes | Mapping):
+            hint = (
+                "map over a list of texts"
+                if not isinstance(source, Mapping)
+                else "map over d.items() or d.values()"
+            )
+            raise Invalid(
+                f"{who}: .map() over {short(source)}, which is one {type(source).__name__}", hint=hint
+            )
+        try:
+            return list(source)
+        except TypeError:
+            raise Invalid(
+                f"{who}: .map() over {short(source)} ({type(source).__name__}), which cannot be iterated",
+                hint="positional arguments are iterated; pass what is the same for all by keyword",
+            ) from None
+
+    def _part(self, future: Future) -> Future:
+        """A task that only selects: so the length of a part of a result is known before it is mapped over."""
+        from headway.authoring import steps
+
+        self.functions[steps.PICK] = steps.pick
+        return self._spec(
+            f"{future.output.task}-part",
+            TaskOptions(),
+            future.type,
+            function=steps.PICK,
+            args=(future.output,),
+        )
+
+    def _check(self, signature: Signature, name: str, wanted: Any, value: Any) -> None:
+        if isinstance(value, Future):
+            given = list if value.mapped else value.type
+            signature.check_promise(name, wanted, name_of(value), given)
+        elif not holds_future(value):
+            signature.check(name, wanted, value)
+
+    def _check_items(self, signature: Signature, name: str, wanted: Any, source: Future | list[Any]) -> None:
+        if isinstance(source, Future):
+            given = source.type if source.mapped else element_of(source.type)
+            signature.check_promise(name, wanted, name_of(source), given)
+            if not source.mapped and source.type in (int, float, bool, str, bytes, dict, type(None)):
+                raise Invalid(
+                    f"{signature.who}: .map() over the result of {name_of(source)!r}, which returns "
+                    f"{getattr(source.type, '__name__', None)} and not a list",
+                    hint="let it return a list",
+                )
+            return
+        for index, item in enumerate(source):
+            self._check(signature, f"{name}[{index}]", wanted, item)
+
+    # ── nodes ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _add(
+        self,
+        task: Any,
+        args: tuple[Arg, ...],
+        kwargs: tuple[tuple[str, Arg], ...],
+        returns: Any,
+        mapped: int = 0,
+    ) -> Future:
+        key = self._function(task.function, task.name)
+        return self._spec(
+            task.name, task.options, returns, function=key, args=args, kwargs=kwargs, mapped=mapped
+        )
+
+    def _spec(
+        self, name: str, options: TaskOptions, returns: Any, *, mapped: int = 0, **fields: Any
+    ) -> Future:
+        name = self._unique(name)
+        self.tasks.append(
+            TaskSpec(
+                name=name,
+                mapped=mapped,
+                demand=options.demand,
+                estimate=options.estimate,
+                priority=options.priority,
+                retry=options.retry,
+                timeout=options.timeout,
+                at_most_once=options.at_most_once,
+                **fields,
+            )
+        )
+        return Future(self, Output(name), mapped=mapped > 0, type=returns)
+
+    def _unique(self, name: str) -> str:
+        """`train`, then `train-2`, `train-3`, …"""
+        name = re.sub(r"[^\w.\-]", "", name).lstrip(".-")[:100] or "task"
+        while True:
+            count = self._used[name] = self._used.get(name, 0) + 1
+            if count == 1:
+                return name
+            if f"{name}-{count}" not in self._used:
+                self._used[f"{name}-{count}"] = 1
+                return f"{name}-{count}"
+
+    def _function(self, function: Callable[..., Any], name: str) -> str:
+        """The function's key in the bundle."""
+        if id(function) not in self._by_function:
+            key = names.key_of(function) or f"{names.PICKLED}{name}"
+            count = 1
+            while self.functions.get(key, function) is not function:
+                count += 1
+                key = f"{names.PICKLED}{name}-{count}"
+            self.functions[key] = function
+            self._by_function[id(function)] = key
+        return self._by_function[id(function)]
+
+    def finish(self, result: Any, options: WorkflowOptions) -> Traced:
+        """The graph, checked."""
+        returned = None if result is None else self.arg(result, f"the result of workflow {self.name!r}")
+        workflow = Workflow(self.name, tuple(self.tasks), returned, options.tenant, options.weight)
+        traced = Traced(workflow, self.values, self.functions)
+        validate_workflow(workflow, traced.refs)
+        return traced
+
+
+class _Items:
+    """Marks an argument that is iterated while a signature is bound."""
+
+    __slots__ = ("source",)
+
+    def __init__(self, source: Future | list[Any]) -> None:
+        self.source = source
+
+
+def holds_future(value: Any, depth: int = 50) -> bool:
+    """Whether a future is inside, looking into lists, tuples and dicts only."""
+    if isinstance(value, Future):
+        return True
+    kind = type(value)
+    if not depth or kind not in (list, tuple, dict):
+        return False
+    inside: Iterable[Any] = value.values() if kind is dict else value
+    return any(holds_future(item, depth - 1) for item in inside)
