@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from headway.bus import child, topics
-from headway.bus.login import can_log_in, free_port, new_credential, write_secret
+from headway.bus.login import free_port, new_credential, wait_for_login, write_secret
 from headway.bus.port import MAX_PAYLOAD, Address, Credential
 from headway.bus.topics import Client
 from headway.errors import Unavailable
@@ -53,12 +53,13 @@ class NatsBroker:
             self._add(client)
         child.end_survivors(PROGRAM, self._config)
         first_start = not self._port
+        probe = next(iter(self._credentials.values()), Credential())
         for attempt in range(3):
             if first_start:
                 self._port, self._nats_port = free_port(), free_port()
             write_secret(self._config, self._text())
             self.process = await child.spawn([program, "-c", str(self._config)], self._log)
-            if await self._listens(self.process):
+            if await wait_for_login(self._port, probe, START_TIMEOUT, self.process):
                 return Address("127.0.0.1", self._port, credentials=dict(self._credentials))
             await child.end(self.process)
             if attempt < 2:
@@ -74,29 +75,17 @@ class NatsBroker:
         if self.process is None or self.process.returncode is not None:
             raise Unavailable("the broker does not run", hint="start it first")
         self.process.send_signal(signal.SIGHUP)
-        deadline = asyncio.get_running_loop().time() + START_TIMEOUT
-        while not await can_log_in("127.0.0.1", self._port, credential):
-            if asyncio.get_running_loop().time() > deadline:
-                raise Unavailable(
-                    f"the broker did not take the new client {client.name}:\n  {child.tail(self._log)}",
-                    hint=f"its log is {self._log}",
-                )
-            await asyncio.sleep(0.05)
+        if not await wait_for_login(self._port, credential, START_TIMEOUT, self.process):
+            raise Unavailable(
+                f"the broker did not take the new client {client.name}:\n  {child.tail(self._log)}",
+                hint=f"its log is {self._log}",
+            )
         return credential
 
     async def stop(self) -> None:
         """See `port.Broker.stop`."""
         if self.process is not None:
             await child.end(self.process)
-
-    async def _listens(self, process: asyncio.subprocess.Process) -> bool:
-        deadline = asyncio.get_running_loop().time() + START_TIMEOUT
-        probe = next(iter(self._credentials.values()), Credential())
-        while process.returncode is None and asyncio.get_running_loop().time() < deadline:
-            if await can_log_in("127.0.0.1", self._port, probe):
-                return True
-            await asyncio.sleep(0.005)
-        return False
 
     def _add(self, client: Client) -> Credential:
         self._clients[client.name] = client

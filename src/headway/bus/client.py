@@ -27,6 +27,8 @@ from headway.bus.port import MAX_PAYLOAD, Address, Credential, OnMessage, Oversi
 from headway.errors import Denied, HeadwayError, Unavailable
 
 log = logging.getLogger(__name__)
+_paho_log = logging.getLogger(f"{__name__}.paho")
+_paho_log.setLevel(logging.CRITICAL)  # it calls every lost connection an error; we say so once, with the reason
 
 PAUSE_FIRST, PAUSE_LAST = 0.05, 5.0  # seconds between attempts to connect
 STEP_TIMEOUT = 5.0  # seconds for one of: connect, subscribe, probe
@@ -258,7 +260,7 @@ class MqttBus:
             identifier=f"{topics.level(self.name)}-{secrets.token_hex(6)}"[:64],
             clean_session=True,
             will=aiomqtt.Will(will.topic, will.payload, qos=1, retain=True) if will else None,
-            timeout=STEP_TIMEOUT, keepalive=KEEPALIVE,
+            logger=_paho_log, timeout=STEP_TIMEOUT, keepalive=KEEPALIVE,
             max_inflight_messages=65535,
             tls_context=ssl.create_default_context(cafile=at.ca_file) if at.tls else None,
         )  # fmt: skip

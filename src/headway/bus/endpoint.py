@@ -18,7 +18,7 @@ from headway.bus import topics
 from headway.bus.letter import BadEnvelope, Letter, decode, encode
 from headway.bus.messages import Presence
 from headway.bus.port import Bus, Oversize, Will
-from headway.bus.streams import WINDOW, InStream, OutStream, Status, Verdict
+from headway.bus.streams import RESEND_AFTER, WINDOW, InStream, OutStream, Status, Verdict
 from headway.bus.topics import Client
 
 Mark = tuple[int, int]  # (epoch, seq)
@@ -37,6 +37,8 @@ class Endpoint:
         site: As in the topics.
         cursors: (sender, stream) -> (epoch, seq) that the user's journal has committed.
         qos: Of letters and acknowledgements. 0 is enough: what is lost is sent again from here.
+        window: Letters of a stream on the wire that nobody has acknowledged.
+        resend_after: Seconds of silence after which a stream is sent again.
         arrived: Set whenever letters wait; may be shared with the user's other sources of work.
         on_acked: Called with (stream, member, (epoch, seq)) when a member's journal has it: outputs up to there can go.
         on_presence: Called when somebody's presence changes: new, another incarnation, ended or expired.
@@ -54,6 +56,7 @@ class Endpoint:
         cursors: Mapping[tuple[str, str], Mark] | None = None,
         qos: int = 0,
         window: int = WINDOW,
+        resend_after: float = RESEND_AFTER,
         arrived: asyncio.Event | None = None,
         on_acked: Callable[[str, str, Mark], None] | None = None,
         on_presence: Callable[[Presence], None] | None = None,
@@ -67,6 +70,7 @@ class Endpoint:
         self.counters: Counter[str] = Counter()
         self._bus, self._client, self._site, self._qos, self._window = bus, client, site, qos, window
         self._on_acked, self._on_presence, self._on_superseded = on_acked, on_presence, on_superseded
+        self._resend_after = resend_after
         self._in = {key: InStream(epoch, seq) for key, (epoch, seq) in (cursors or {}).items()}
         self._out: dict[str, OutStream] = {}
         self._inbox: list[Letter] = []
@@ -155,7 +159,9 @@ class Endpoint:
             )  # fmt: skip
         out = self._out.get(stream)
         if out is None:
-            out = self._out[stream] = OutStream(stream, window=self._window)
+            out = self._out[stream] = OutStream(
+                stream, window=self._window, resend_after=self._resend_after
+            )
         out.put(epoch, seq, data, audience)
         self._pump(out)
 
@@ -171,6 +177,11 @@ class Endpoint:
             self._unacked = 0
         elif self._owed:
             self._flush_soon()
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection to the broker right now."""
+        return self._bus.connected
 
     def waiting(self, stream: str) -> int:
         """Letters of a stream that some member has not acknowledged."""

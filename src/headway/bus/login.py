@@ -68,3 +68,18 @@ def _connect_packet(credential: Credential) -> bytes:
     length = len(body)
     size = bytes([length]) if length < 128 else bytes([length & 0x7F | 0x80, length >> 7])
     return b"\x10" + size + body
+
+
+async def wait_for_login(
+    port: int, credential: Credential, timeout: float, process: asyncio.subprocess.Process | None = None
+) -> bool:
+    """Waits until a broker on loopback takes the login; False after `timeout` seconds or when `process` has ended."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout
+    while process is None or process.returncode is None:
+        if await can_log_in("127.0.0.1", port, credential):
+            return True
+        if loop.time() > deadline:
+            return False
+        await asyncio.sleep(0.01)
+    return False

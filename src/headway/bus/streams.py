@@ -114,7 +114,14 @@ class OutStream:
     rest wait here. Sending again is moving the mark of the next letter back.
     """
 
-    def __init__(self, name: str, *, window: int = WINDOW, window_bytes: int = WINDOW_BYTES) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        window: int = WINDOW,
+        window_bytes: int = WINDOW_BYTES,
+        resend_after: float = RESEND_AFTER,
+    ) -> None:
         self.name = name
         self.epoch = -1
         self.members: dict[str, _Member] = {}
@@ -127,7 +134,7 @@ class OutStream:
         self._next = 1  # seq of the next letter for the wire
         self._highest = 0  # seq of the highest letter that was ever on the wire
         self._out_bytes = 0
-        self._patience = RESEND_AFTER
+        self._resend_after = self._patience = resend_after
 
     @property
     def last(self) -> int:
@@ -147,6 +154,9 @@ class OutStream:
         Raises:
             Invalid: The number does not follow the last one, or the epoch is over.
         """
+        names = set(audience)
+        if not names:
+            raise Invalid(f"stream {self.name!r} has no audience", hint="name who must acknowledge it")
         if epoch > self.epoch:
             self._begin(epoch, seq)
         elif epoch < self.epoch:
@@ -156,7 +166,7 @@ class OutStream:
                 f"stream {self.name!r}: letter {seq} does not follow {self.last} of epoch {epoch}",
                 hint="a stream's numbers have no gap; send outputs in the order of the journal",
             )
-        if self.members.keys() != (names := set(audience)):
+        if self.members.keys() != names:
             self._set_audience(names)
         self._letters.append(data)
 
@@ -187,26 +197,21 @@ class OutStream:
             if state.incarnation:
                 self._rewind(status.committed + 1)
             state.incarnation, state.received = incarnation, status.committed
-        committed = min(status.committed, self.last)
-        progressed = committed > state.acked
-        state.acked = max(state.acked, committed)
-        if status.received > state.received:
-            progressed_on_wire = True
-            state.received = min(status.received, self.last)
-        else:
-            progressed_on_wire = False
-        if progressed or progressed_on_wire:
-            self._patience = RESEND_AFTER
+        committed, received = min(status.committed, self.last), min(status.received, self.last)
+        forward = committed > state.acked
+        if forward or received > state.received:
+            state.acked, state.received = max(state.acked, committed), max(state.received, received)
             self._forget()
+            self._patience = self._resend_after
             self.deadline = now + self._patience if self._first < self._next else None
         if status.again:
             self._rewind(status.received + 1)
-        return progressed
+        return forward
 
     def on_reconnect(self) -> None:
         """Whatever was on the way may be gone: all that is unacknowledged is sendable again."""
         self._rewind(self._first)
-        self._patience = RESEND_AFTER
+        self._patience = self._resend_after
 
     def on_silence(self, now: float) -> list[tuple[bytes, bool]]:
         """Call at `deadline`: repeats what no member confirmed; returns letters for the wire.
@@ -232,13 +237,11 @@ class OutStream:
     def _begin(self, epoch: int, seq: int) -> None:
         self.epoch, self._first, self._next, self._highest = epoch, seq, seq, seq - 1
         self._letters.clear()
-        self._out_bytes, self._patience, self.deadline = 0, RESEND_AFTER, None
+        self._out_bytes, self._patience, self.deadline = 0, self._resend_after, None
         for member in self.members.values():
             member.acked = member.received = seq - 1
 
     def _set_audience(self, names: set[str]) -> None:
-        if not names:
-            raise Invalid(f"stream {self.name!r} has no audience", hint="name who must acknowledge it")
         for gone in self.members.keys() - names:
             del self.members[gone]
         for new in sorted(names - self.members.keys()):
