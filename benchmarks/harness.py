@@ -21,9 +21,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import psutil
+
+if TYPE_CHECKING:
+    from headway import Client
 
 HERE = Path(__file__).resolve().parent
 #: Cores used by processes outside the benchmark, above which a round is worth little and is measured again.
@@ -141,14 +144,14 @@ def alternate(contenders: Mapping[str, Callable[[], Measured]], rounds: int = 3)
     while done < rounds:
         names = [name for name in contenders if name not in result.absent]
         taken: dict[str, Mapping[str, float]] = {}
-        load = _Load()
+        others = other_load()
         for name in names if done % 2 == 0 else reversed(names):
             measured = contenders[name]()
             if isinstance(measured, Absent):
                 result.absent[name] = measured.reason
             else:
                 taken[name] = measured
-        others = load.others()
+        others = max(others, other_load())
         print(
             f"round {done + 1}: {_shown(taken)}; other load {others:.2f} cores", file=sys.stderr, flush=True
         )
@@ -167,29 +170,18 @@ def _shown(taken: Mapping[str, Mapping[str, float]]) -> str:
     return "; ".join(f"{name} " + " ".join(f"{k}={v:.4g}" for k, v in m.items()) for name, m in taken.items())
 
 
-class _Load:
-    """Cores that processes outside this one's tree used since it was made. Niced work is left out."""
+def other_load(seconds: float = 0.5) -> float:
+    """Cores in use while we do nothing. Measured before and after a round, not during one: what a peer's own
+    daemons used cannot be told from what strangers used once they have ended. Niced work is left out."""
 
-    def __init__(self) -> None:
-        self._wall, self._busy, self._own = self._now()
-
-    def others(self) -> float:
-        wall, busy, own = self._now()
-        spent = (busy - self._busy) - max(0.0, own - self._own)
-        return max(0.0, spent / max(1e-6, wall - self._wall))
-
-    @staticmethod
-    def _now() -> tuple[float, float, float]:
+    def busy() -> int:
         with open("/proc/stat") as stat:
             user, _nice, system, _idle, _wait, irq, soft, *_ = map(int, stat.readline().split()[1:])
-        busy = (user + system + irq + soft) / os.sysconf("SC_CLK_TCK")
-        me, own = psutil.Process(), 0.0
-        for process in (me, *me.children(recursive=True)):
-            try:
-                own += sum(process.cpu_times()[:4])  # with the children it has waited for
-            except psutil.Error:
-                continue
-        return time.monotonic(), busy, own
+        return user + system + irq + soft
+
+    before, started = busy(), time.monotonic()
+    time.sleep(seconds)
+    return (busy() - before) / os.sysconf("SC_CLK_TCK") / (time.monotonic() - started)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -201,34 +193,35 @@ def percentile(values: Sequence[float], share: float) -> float:
 # --------------------------------------------------------------------------------------- a service of our own
 
 
-@contextmanager
-def service(cpus: int = 2, **settings: str) -> Iterator[Any]:
-    """A service on a temporary state folder; yields a client of it. All ends and is removed afterwards.
+@dataclass(frozen=True)
+class Service:
+    """A running service.
 
-    Args:
-        cpus: Slots of its one node.
-        settings: Further settings by environment name without prefix, e.g. `POLICY_ORDER="srpt"`.
+    Attributes:
+        client: Talks to it.
+        pid: Of its supervisor.
     """
+
+    client: Client
+    pid: int
+
+
+@contextmanager
+def service(cpus: int = 2) -> Iterator[Service]:
+    """`headway up` on a temporary state folder, one node of `cpus` slots. All of it is gone afterwards."""
     from headway import Client
 
+    # On the disk that a service would use, not in memory: what is durable must cost what it costs.
     with tempfile.TemporaryDirectory(prefix="headway-bench-", ignore_cleanup_errors=True) as folder:
-        # On the disk that a service would use, not in memory: what is durable must cost what it costs.
         env = os.environ | {"HEADWAY_STATE": folder, "HEADWAY_NODE_CPUS": str(cpus)}
-        env |= {f"HEADWAY_{name}": value for name, value in settings.items()}
-        with open(Path(folder) / "up.log", "wb") as log:
-            up = subprocess.Popen(
-                [sys.executable, "-m", "headway.cli.main", "up", "--foreground"],
-                env=env,
-                stdout=log,
-                stderr=log,
-            )
+        up = _headway("up", env=env, log=Path(folder) / "up.log")
         try:
-            _until_ready(up, Path(folder))
+            pid = _until_ready(up, Path(folder))
             with Client(state=folder) as client:
-                client.pid = up.pid
-                yield client
+                client.ready()
+                yield Service(client, pid)
         finally:
-            up.terminate()
+            _headway("down", env=env, log=Path(folder) / "down.log").wait(30)
             try:
                 up.wait(20)
             except subprocess.TimeoutExpired:
@@ -236,13 +229,28 @@ def service(cpus: int = 2, **settings: str) -> Iterator[Any]:
                 up.wait(10)
 
 
-def _until_ready(up: subprocess.Popen[bytes], folder: Path, timeout: float = 30) -> None:
+def _headway(command: str, *, env: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    code = "from headway.cli.main import main; main()"
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-c", code, command],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+
+
+def _until_ready(up: subprocess.Popen[bytes], folder: Path, timeout: float = 30) -> int:
+    """The supervisor's process id; `headway up` may stay in the foreground or leave a service behind."""
     deadline = time.monotonic() + timeout
-    while not (folder / "service.json").exists():
-        if up.poll() is not None or time.monotonic() > deadline:
+    found = folder / "service.json"
+    while not found.exists():
+        if up.poll() or time.monotonic() > deadline:
             log = (folder / "up.log").read_text(errors="replace")
             raise SystemExit(f"headway up did not become ready (status {up.poll()}):\n{log[-3000:]}")
         time.sleep(0.02)
+    return int(json.loads(found.read_text())["pid"])
 
 
 def pss_megabytes(pid: int) -> float:
