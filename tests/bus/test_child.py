@@ -90,7 +90,7 @@ async def test_only_a_process_with_that_very_file_is_ended(tmp_path: Path) -> No
 
 async def test_a_broker_that_cannot_start_says_why(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("a file where a folder should be")
-    with pytest.raises(Unavailable, match=r"does not start:\n(.|\n)*store") as error:
+    with pytest.raises(Unavailable, match=r"does not start:\n(.|\n)*storage directory is not a directory") as error:
         await NatsBroker(tmp_path).start([topics.planner()])
     assert str(tmp_path / "broker.log") in str(error.value)
 

@@ -17,7 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from headway.bus import topics
 from headway.bus.client import MqttBus
 from headway.bus.messages import Presence
-from headway.bus.port import Broker, Credential, Oversize
+from headway.bus.port import MAX_PAYLOAD, Broker, Credential, Oversize
 from headway.errors import Denied, Unavailable
 
 CLIENTS = [
@@ -250,8 +250,8 @@ class BusSuite:
     async def test_oversize_is_refused_before_it_is_published(self, net: Net) -> None:
         sender, receiver = await net.pair()
         with pytest.raises(Oversize, match="the broker takes"):
-            sender.send_body(b'"' + b"x" * (8 * 2**20) + b'"')
-        sender.send_body(b'"' + b"x" * (8 * 2**20 - 400) + b'"')
+            sender.send_body(b'"' + b"x" * MAX_PAYLOAD + b'"')
+        sender.send_body(b'"' + b"x" * (MAX_PAYLOAD - 400) + b'"')
         await receiver.has(1)
         assert receiver.endpoint.counters["connects"] == 1
 

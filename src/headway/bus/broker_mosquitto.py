@@ -18,7 +18,7 @@ from pathlib import Path
 
 from headway.bus import child, topics
 from headway.bus.login import free_port, new_credential, wait_for_login, write_secret
-from headway.bus.port import MAX_PAYLOAD, Address, Credential
+from headway.bus.port import BROKER_PAYLOAD, Address, Credential
 from headway.bus.topics import Client
 from headway.errors import Unavailable
 
@@ -98,7 +98,7 @@ allow_anonymous false
 password_file {self._folder / "passwords"}
 acl_file {self._folder / "rights"}
 set_tcp_nodelay true
-max_packet_size {MAX_PAYLOAD + 65536}
+max_packet_size {BROKER_PAYLOAD}
 max_inflight_messages 0
 max_queued_messages 0
 persistence false

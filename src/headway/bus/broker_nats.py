@@ -18,7 +18,7 @@ from pathlib import Path
 
 from headway.bus import child, topics
 from headway.bus.login import free_port, new_credential, wait_for_login, write_secret
-from headway.bus.port import MAX_PAYLOAD, Address, Credential
+from headway.bus.port import BROKER_PAYLOAD, Address, Credential
 from headway.bus.topics import Client
 from headway.errors import Unavailable
 
@@ -105,7 +105,7 @@ class NatsBroker:
 # Written by Headway at each start of the broker; changes are lost.
 listen: "127.0.0.1:{self._nats_port}"
 server_name: "headway"
-max_payload: {MAX_PAYLOAD + 65536}
+max_payload: {BROKER_PAYLOAD}
 max_pending: 256MB
 write_deadline: "30s"
 jetstream {{

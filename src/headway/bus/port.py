@@ -10,7 +10,8 @@ from urllib.parse import quote, unquote, urlsplit
 from headway.bus.topics import Client
 from headway.errors import Invalid
 
-MAX_PAYLOAD = 8 * 2**20  # bytes of one message; what our brokers are configured to take
+BROKER_PAYLOAD = 8 * 2**20  # bytes; what our brokers are set to take: nats-server warns above
+MAX_PAYLOAD = BROKER_PAYLOAD - 64 * 1024  # bytes of one message; the rest is for topic and headers
 
 
 class Oversize(Invalid):
