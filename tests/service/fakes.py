@@ -226,9 +226,9 @@ class Service:
 
 
 @contextmanager
-def served(service: Service) -> Iterator[str]:
+def served(service: Service, port: int = 0) -> Iterator[str]:
     """The service on a real socket, in a thread with a loop of its own; gives its URL."""
-    sock = bind("127.0.0.1", 0)
+    sock = bind("127.0.0.1", port)
     url = url_of(sock)
     started = threading.Event()
     loop = asyncio.new_event_loop()

@@ -192,14 +192,14 @@ PARENT = """
 import asyncio, sys
 sys.path[:0] = {path!r}
 from pathlib import Path
-from service.test_supervisor import supervisor
+from tests.service.test_supervisor import supervisor
 asyncio.run(supervisor(Path({state!r})).run(lambda found: print("ready", flush=True)))
 """
 
 
 async def test_all_end_with_a_killed_supervisor(tmp_path: Path) -> None:
-    tests = str(Path(__file__).parent.parent)
-    code = PARENT.format(path=[tests, *[p for p in sys.path if p]], state=str(tmp_path))
+    root = str(Path(__file__).parents[2])
+    code = PARENT.format(path=[root, *[p for p in sys.path if p]], state=str(tmp_path))
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     try:
         assert parent.stdout is not None

@@ -1,0 +1,331 @@
+"""The asyncio client: the same calls as the blocking one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from headway.client import answers, calls, outcome
+from headway.client.address import find
+from headway.client.calls import Request
+from headway.client.resume import PATIENCE, Attempts, found_again
+from headway.client.submission import Submission, missing_of
+from headway.client.wire_async import AsyncWire
+from headway.errors import Invalid
+
+View = dict[str, Any]
+STREAM_IDLE = 45.0
+"""Longest silence of an event stream, seconds; the service says something every 15."""
+LONG_POLL = 25.0
+_AGAIN_AFTER = 0.2
+
+
+class AsyncClient:
+    """Talks to a service from one event loop.
+
+    Args:
+        state: Its state folder; by default the one of the settings.
+        url: Its URL instead (or `HEADWAY_URL`).
+        token: To show it (or `HEADWAY_TOKEN`); by default the one in the state folder.
+        patience: Seconds for which a service that answered before may be away.
+
+    Raises:
+        Unavailable: No service runs there.
+        Denied: Its token cannot be read.
+    """
+
+    def __init__(
+        self,
+        state: str | Path | None = None,
+        *,
+        url: str | None = None,
+        token: str | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._wire = AsyncWire(find(state=state, url=url, token=token))
+        self._patience = patience
+        self._met = False
+
+    @property
+    def url(self) -> str:
+        """Of the service."""
+        return self._wire.address.url
+
+    def close(self) -> None:
+        """Close the connections. It can be used again all the same."""
+        self._wire.close()
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ── runs ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def submit(
+        self, workflow: Any, /, *args: Any, idempotency_key: str | None = None, **params: Any
+    ) -> AsyncRunHandle:
+        """Trace a workflow with its parameters and submit it.
+
+        Args:
+            workflow: A function decorated with `@workflow`.
+            args: Its positional parameters.
+            idempotency_key: The same again gives the first run, even if the first answer was lost.
+            params: Its named parameters.
+        """
+        from headway.client.packing import pack
+
+        # Tracing runs the caller's own code: it stays in the caller's thread, as in the blocking client.
+        return await self.submit_packed(pack(workflow, args, params), idempotency_key=idempotency_key)
+
+    async def submit_packed(
+        self, submission: Submission, *, idempotency_key: str | None = None
+    ) -> AsyncRunHandle:
+        """Submit what is packed; blobs the service lacks are sent first."""
+        request = calls.submit(submission.body, idempotency_key or submission.run)
+        try:
+            return AsyncRunHandle(self, await self._ask(request))
+        except Invalid as error:
+            if not (missing := missing_of(error.fields, submission)):
+                raise
+        for sha in missing:
+            await self._ask(calls.put_blob(sha, submission.blobs[sha]))
+        return AsyncRunHandle(self, await self._ask(request))
+
+    async def get(self, run: str) -> AsyncRunHandle:
+        """A handle on a run. Raises NotFound."""
+        return AsyncRunHandle(self, await self.run(run))
+
+    async def runs(
+        self, *, state: str | None = None, limit: int = 100, after: str | None = None
+    ) -> list[View]:
+        """Newest first."""
+        found: list[View] = await self._ask(calls.runs(state, limit, after))
+        return found
+
+    async def run(self, id: str, *, wait: float = 0) -> View:
+        """A run's view; with `wait` when it is over, at the latest after so many seconds (60 at most)."""
+        view: View = await self._ask(calls.run(id, wait))
+        return view
+
+    async def cancel(self, target: str, reason: str = "") -> View:
+        """Cancel a run, or a task by `<run>/<name>`."""
+        view: View = await self._ask(calls.cancel(target, reason))
+        return view
+
+    async def retry(self, run: str) -> View:
+        """Run again what failed, was cancelled or skipped."""
+        view: View = await self._ask(calls.retry(run))
+        return view
+
+    # ── tasks, nodes, policy ──────────────────────────────────────────────────────────────────────────────────────────
+
+    async def tasks(
+        self, run: str | None = None, *, state: str | None = None, limit: int = 1000, offset: int = 0
+    ) -> list[View]:
+        """Tasks of a run, or of all."""
+        found: list[View] = await self._ask(calls.tasks(run, state, limit, offset))
+        return found
+
+    async def task(self, id: str) -> View:
+        """A task by `<run>/<name>`."""
+        view: View = await self._ask(calls.task(id))
+        return view
+
+    async def why(self, task: str, *, at: int | None = None) -> View:
+        """Why it runs where it runs, or what it waits for."""
+        view: View = await self._ask(calls.why(task, at))
+        return view
+
+    def logs(self, task: str, *, follow: bool = False, tail: int | None = None) -> AsyncIterator[bytes]:
+        """What it printed, in pieces; with `follow` until it is over."""
+        return self._stream(calls.logs(task, follow, tail), idle=float("inf") if follow else STREAM_IDLE)
+
+    async def nodes(self) -> list[View]:
+        """What there is to run on."""
+        found: list[View] = await self._ask(calls.nodes())
+        return found
+
+    async def stats(self) -> View:
+        """Counts of the roles."""
+        view: View = await self._ask(calls.stats())
+        return view
+
+    async def version(self) -> View:
+        """Of the service and its API."""
+        view: View = await self._ask(calls.version())
+        return view
+
+    async def ready(self) -> View:
+        """Raises Unavailable if it takes no work now."""
+        view: View = await self._ask(calls.ready())
+        return view
+
+    async def set_policy(self, order: str, discipline: str = "skip") -> View:
+        """Change who goes first."""
+        view: View = await self._ask(calls.set_policy(order, discipline))
+        return view
+
+    async def override(
+        self,
+        kind: str,
+        target: str,
+        reason: str,
+        *,
+        ttl: int = 3_600_000_000,
+        amount: int = 1,
+        node: str = "",
+    ) -> View:
+        """Boost, hold or pin a task or a run for `ttl` microseconds."""
+        view: View = await self._ask(calls.override(kind, target, reason, ttl, amount, node))
+        return view
+
+    async def revert(self, id: str) -> View:
+        """End an override now."""
+        view: View = await self._ask(calls.revert(id))
+        return view
+
+    async def events(self, run: str | None = None) -> AsyncIterator[View]:
+        """Changes as they come, each with its kind as `event`; of one run they end with it.
+
+        When the service restarts the stream is taken up again: a `run` event with the present view says so.
+        """
+        while True:
+            parser = answers.EventParser()
+            with suppress(OSError):
+                async for piece in self._stream(
+                    calls.run_events(run) if run else calls.events(), idle=STREAM_IDLE
+                ):
+                    for event in parser.feed(piece):
+                        yield event
+                        if event["event"] == "end":
+                            return
+            await asyncio.sleep(_AGAIN_AFTER)
+
+    async def read_blob(self, sha: str) -> bytes:
+        """The content of a blob."""
+        status, body = await self._exchange(calls.get_blob(sha))
+        if status >= 400:
+            raise answers.error_of(status, body)
+        return body
+
+    # ── the connection ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _ask(self, request: Request) -> Any:
+        return answers.json_of(*await self._exchange(request))
+
+    async def _exchange(self, request: Request) -> tuple[int, bytes]:
+        answer: tuple[int, bytes] = await self._persist(request, lambda: self._wire.ask(request))
+        return answer
+
+    async def _stream(self, request: Request, idle: float) -> AsyncIterator[bytes]:
+        wait = None if idle == float("inf") else idle
+        status, pieces = await self._persist(request, lambda: self._wire.stream(request, wait))
+        if status >= 400:
+            raise answers.error_of(status, b"".join([piece async for piece in pieces]))
+        async for piece in pieces:
+            yield piece
+
+    async def _persist(self, request: Request, attempt: Callable[[], Awaitable[Any]]) -> Any:
+        attempts = Attempts(request, met=self._met, patience=self._patience)
+        while True:
+            try:
+                answer = await attempt()
+            except OSError as error:
+                await asyncio.sleep(attempts.pause(self._wire.address, error))
+                if (address := found_again(self._wire.address)) != self._wire.address:
+                    self._wire.close()
+                    self._wire = AsyncWire(address)
+            else:
+                self._met = True
+                return answer
+
+
+class AsyncRunHandle:
+    """A run on a service.
+
+    Attributes:
+        view: As it was when last looked at.
+    """
+
+    def __init__(self, client: AsyncClient, view: View) -> None:
+        self._client = client
+        self.view = view
+
+    def __repr__(self) -> str:
+        return f"<run {self.id} {self.state}>"
+
+    @property
+    def id(self) -> str:
+        """Of the run."""
+        return str(self.view["id"])
+
+    @property
+    def state(self) -> str:
+        """When last looked at: running, finished, failed or cancelled."""
+        return str(self.view["state"])
+
+    async def refresh(self) -> View:
+        """Look again."""
+        self.view = await self._client.run(self.id)
+        return self.view
+
+    async def wait(self, timeout: float | None = None) -> View:
+        """Wait until it is over, however it ends.
+
+        Args:
+            timeout: Seconds; None waits as long as it takes.
+
+        Raises:
+            WaitTimeout: It is still running.
+        """
+        until = None if timeout is None else time.monotonic() + timeout
+        while self.state == "running":
+            left = LONG_POLL if until is None else min(LONG_POLL, max(0.0, until - time.monotonic()))
+            self.view = await self._client.run(self.id, wait=round(left, 3))
+            if self.state == "running" and until is not None and time.monotonic() >= until:
+                raise outcome.timed_out(self.view, timeout or 0)
+        return self.view
+
+    async def result(self, timeout: float | None = None) -> Any:
+        """Wait, and return what the workflow returned.
+
+        Raises:
+            RunFailed: It failed or was cancelled.
+            WaitTimeout: It is still running.
+        """
+        outcome.check_finished(await self.wait(timeout))
+        tree = self.view["result"]
+        blobs = {sha: await self._client.read_blob(sha) for sha in outcome.blobs_in(tree)}
+        return outcome.decode(tree, blobs.__getitem__)
+
+    async def cancel(self, reason: str = "") -> View:
+        """Ask for its end; `wait` to see it."""
+        self.view = await self._client.cancel(self.id, reason)
+        return self.view
+
+    async def retry(self) -> View:
+        """Run again what failed, was cancelled or skipped."""
+        self.view = await self._client.retry(self.id)
+        return self.view
+
+    async def tasks(self, *, state: str | None = None) -> list[View]:
+        """All its tasks."""
+        found: list[View] = []
+        while page := await self._client.tasks(self.id, state=state, offset=len(found)):
+            found += page
+            if len(page) < 1000:
+                break
+        return found
+
+    def events(self) -> AsyncIterator[View]:
+        """Changes as they come, until its end."""
+        return self._client.events(self.id)

@@ -1,0 +1,146 @@
+"""Every call of the API as a request, built once for both clients. A call is here if and only if a route serves it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlencode
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to send.
+
+    Attributes:
+        method: GET, POST, …
+        path: With the query.
+        body: Content, if any.
+        headers: Besides Host, Authorization and Content-Length.
+        hold: Seconds the service may take on purpose (a long poll).
+        repeatable: Sending it twice does what sending it once does.
+    """
+
+    method: str
+    path: str
+    body: bytes | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    hold: float = 0
+    repeatable: bool = False
+
+
+def _get(path: str, hold: float = 0, **query: Any) -> Request:
+    given = {name: value for name, value in query.items() if value is not None}
+    return Request("GET", path + ("?" + urlencode(given) if given else ""), hold=hold, repeatable=True)
+
+
+def _send(
+    method: str, path: str, content: Any = None, *, repeatable: bool = False, **headers: str
+) -> Request:
+    if content is None:
+        return Request(method, path, b"" if method == "POST" else None, headers, repeatable=repeatable)
+    body = json.dumps(content, separators=(",", ":")).encode()
+    return Request(method, path, body, {"Content-Type": JSON, **headers}, repeatable=repeatable)
+
+
+def _of_task(task: str, *more: str) -> str:
+    run, _, name = task.partition("/")
+    return "/".join(["/v1/tasks", quote(run, safe=""), quote(name, safe=""), *more])
+
+
+def _of_run(run: str, *more: str) -> str:
+    return "/".join(["/v1/runs", quote(run, safe=""), *more])
+
+
+def submit(body: dict[str, Any], key: str) -> Request:
+    """With an idempotency key, so that it can be sent again when the answer was lost."""
+    request = _send("POST", "/v1/runs", body, repeatable=True)
+    request.headers["Idempotency-Key"] = key
+    return request
+
+
+def runs(state: str | None, limit: int, after: str | None) -> Request:
+    return _get("/v1/runs", state=state, limit=limit, after=after)
+
+
+def run(id: str, wait: float = 0) -> Request:
+    return _get(_of_run(id), hold=wait, wait=wait or None)
+
+
+def cancel(target: str, reason: str) -> Request:
+    path = _of_task(target, "cancel") if "/" in target else _of_run(target, "cancel")
+    return _send("POST", path, {"reason": reason})
+
+
+def retry(run: str) -> Request:
+    return _send("POST", _of_run(run, "retry"))
+
+
+def run_events(run: str) -> Request:
+    return _get(_of_run(run, "events"))
+
+
+def events() -> Request:
+    return _get("/v1/events")
+
+
+def tasks(run: str | None, state: str | None, limit: int, offset: int) -> Request:
+    return _get("/v1/tasks", run=run, state=state, limit=limit, offset=offset or None)
+
+
+def task(id: str) -> Request:
+    return _get(_of_task(id))
+
+
+def why(task: str, at: int | None) -> Request:
+    return _get(_of_task(task, "why"), at=at)
+
+
+def logs(task: str, follow: bool, tail: int | None) -> Request:
+    return _get(_of_task(task, "logs"), follow="true" if follow else None, tail=tail)
+
+
+def nodes() -> Request:
+    return _get("/v1/nodes")
+
+
+def stats() -> Request:
+    return _get("/v1/stats")
+
+
+def version() -> Request:
+    return _get("/v1/version")
+
+
+def ready() -> Request:
+    return _get("/v1/health/ready")
+
+
+def set_policy(order: str, discipline: str) -> Request:
+    return _send("PUT", "/v1/policy", {"order": order, "discipline": discipline}, repeatable=True)
+
+
+def override(kind: str, target: str, reason: str, ttl: int, amount: int, node: str) -> Request:
+    body = {"kind": kind, "target": target, "reason": reason, "ttl": ttl, "amount": amount, "node": node}
+    return _send("POST", "/v1/overrides", body)
+
+
+def revert(id: str) -> Request:
+    return _send("DELETE", f"/v1/overrides/{quote(id, safe='')}")
+
+
+def put_blob(sha: str, data: bytes) -> Request:
+    return Request(
+        "PUT",
+        f"/v1/blobs/{sha}",
+        data,
+        {"Content-Type": "application/octet-stream"},
+        hold=300,
+        repeatable=True,
+    )
+
+
+def get_blob(sha: str) -> Request:
+    return _get(f"/v1/blobs/{sha}", hold=300)
