@@ -137,6 +137,7 @@ def rank(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 @task(cpu=1, retries=2, estimate="4s")
 def refit(best: Candidate, data: Data, seed: int) -> dict[str, Any]:
     """Train the winner on all training images; a resumed attempt goes on from the last saved round."""
+    curve: list[dict[str, float]]
     model, curve = checkpoint() or (new_model(best, seed), [])
     images, labels = data["train"]
     x, y = training_set(images, labels, shifted=best["shifted"])
