@@ -175,8 +175,7 @@ class Engine:
         world = self.world
         for override in world.overrides.expired(now) if world.overrides.active else ():
             self._end_override(override, now)
-        for entry in world.due_delays(now):
-            world.settle(entry, now)
+        world.end_delays(now)
         trains.overdue(world, now)
 
     # ── nodes ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -23,7 +23,7 @@ from headway.core.state import Entry
 from headway.domain.resources import Demand
 from headway.domain.units import MILLI
 
-#: (key, order of arrival, entry): the order of arrival is unique, so entries are never compared.
+#: (key, order of arrival, entry): no two entries have the same order of arrival, so they are never compared.
 Item = tuple[int, int, Entry]
 #: (key, order of arrival, shape) of a shape's head.
 Slot = tuple[int, int, "Shape"]
@@ -42,7 +42,7 @@ class Shape:
             takes of each.
         heap: Its queue, with dead elements. `count`: the living.
         slot: Its element among the heads while anything is queued.
-        parked: It fits on no node, but perhaps on one freed since.
+        parked: Something is queued, and it fits on no node, but perhaps on one freed since.
         fits: Lazy heap of (score, node, node's version), kept by `Nodes`; `seen`: how far in the log of
             changes.
         live: Leases of this shape.
@@ -74,6 +74,10 @@ class Shape:
         self.live = 0
         self.thirsty: dict[int, None] = {}
         self.search_at = 0
+
+    def __lt__(self, other: Shape) -> bool:
+        # A task that moved to another shape may leave a dead element with the same key and arrival behind.
+        return self.id < other.id
 
     def asks(self, name: str) -> int:
         """How much of a named resource it asks."""
@@ -168,7 +172,9 @@ class Queue:
                 del self.parked[bisect_left(self.parked, old)]
             if new is not None:
                 insort(self.parked, new)
-            self._is_parked[shape.id] = new is not None
+            else:
+                shape.parked = False  # nobody will try it against freed nodes: it looks for itself when it is queued for
+            self._is_parked[shape.id] = shape.parked
         shape.slot = new
         if new is not None and not shape.parked:
             self._push_head(new)

@@ -415,14 +415,10 @@ class World:
         for lease in self.leases.values():
             yield from lease.members
 
-    def due_delays(self, now: int) -> list[Entry]:
-        """Tasks whose back-off is over; they leave the heap."""
-        due = []
-        while self.delays and (self.delays[0][0] <= now or self._stale_delay(self.delays[0])):
-            element = heappop(self.delays)
-            if not self._stale_delay(element):
-                due.append(self.tasks[element[2]])
-        return due
+    def end_delays(self, now: int) -> None:
+        """Tasks whose back-off is over are settled anew."""
+        while (when := self.next_delay()) is not None and when <= now:
+            self.settle(self.tasks[heappop(self.delays)[2]], now)
 
     def _stale_delay(self, element: tuple[int, int, str]) -> bool:
         entry = self.tasks.get(element[2])

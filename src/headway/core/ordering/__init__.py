@@ -49,6 +49,7 @@ def orders() -> dict[str, Order]:
     """Every order of this package by name."""
     found: dict[str, Order] = {}
     for module in sorted(info.name for info in pkgutil.iter_modules(__path__)):
-        order: Order = importlib.import_module(f"{__name__}.{module}").ORDER
-        found[order.name] = order
+        order: Order | None = getattr(importlib.import_module(f"{__name__}.{module}"), "ORDER", None)
+        if order is not None:  # else it is what an order is made of
+            found[order.name] = order
     return found

@@ -1,0 +1,1 @@
+"""Tests mirror the package; `builders` has what they share."""

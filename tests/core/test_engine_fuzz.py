@@ -1,0 +1,328 @@
+"""Anything an executor, a planner and an operator may do, in any order: what must hold, holds.
+
+Beside the invariants, which run after each decision: a second engine is replaced by its own snapshot at any moment and must decide the
+same for ever; a third one gets the whole log at the end; no two attempts of a task are ever out; attempt numbers never repeat.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from headway.core import events as ev
+from headway.core.decisions import Decision, Dropped, Lost, Preempt, Recall, Start, Stop
+from headway.core.engine import Engine
+from tests.builders import node, override, task
+
+NODES = {"n1": node("n1", cpu=2), "n2": node("n2", cpu=4, gpus=2, memory="1GiB"), "n3": node("n3", cpu=3, gpus=1)}
+SHAPES = (
+    {"cpu": 1}, {"cpu": 1, "gpu": 0.5}, {"cpu": 1, "gpu": 0.8}, {"cpu": 2}, {"cpu": 2, "gpu": 2},
+    {"cpu": 1, "memory": "600MiB"}, {"cpu": 0.5, "other": {"licence": 1}},
+)  # fmt: skip
+ORDERS = ("fcfs", "srpt", "priority > srpt", "priority > fcfs", "priority")
+NAMES = st.integers(0, 24).map(lambda number: f"t{number}")
+
+
+class Executors:
+    """What the nodes really run: the other side of the protocol, and the judge of fencing."""
+
+    def __init__(self) -> None:
+        self.leases: dict[tuple[str, int], list[tuple[str, int]]] = {}
+        self.running: set[tuple[str, int]] = set()
+        self.asked_back: dict[tuple[str, int], None] = {}
+        self.asked_to_end: dict[tuple[str, int], None] = {}
+        self.used: dict[str, int] = {}
+
+    def obey(self, decisions: list[Decision], gone: set[str]) -> None:
+        """Takes decisions as an executor would."""
+        for d in decisions:
+            if isinstance(d, Start):
+                assert d.node not in gone, f"{d} on a node that is gone"
+                assert d.task not in {t for ms in self.leases.values() for t, _ in ms}, f"{d}: an attempt is out"
+                before = self.used.get(d.task, 0)
+                assert d.attempt > before, f"{d}: attempt {before} was started"
+                self.leases.setdefault((d.node, d.lease), []).append((d.task, d.attempt))
+            elif isinstance(d, Recall):
+                # It may have ended while the call was on its way.
+                members = self.leases.get((d.node, d.lease), [])
+                self.asked_back |= dict.fromkeys(p for p in d.attempts if p in members and p not in self.running)
+            elif isinstance(d, Preempt | Stop):
+                self.asked_to_end[d.task, d.attempt] = None
+            elif isinstance(d, Lost):
+                assert (d.task, d.attempt) not in {p for ms in self.leases.values() for p in ms}, f"{d} is not lost"
+            else:
+                assert isinstance(d, Dropped)
+
+    def out(self) -> list[tuple[str, int]]:
+        """Every attempt that an executor has."""
+        return [pair for members in self.leases.values() for pair in members]
+
+    def startable(self) -> list[tuple[str, int]]:
+        """First members that do not run."""
+        heads = [members[0] for members in self.leases.values()]
+        return [pair for pair in heads if pair not in self.running]
+
+    def forget(self, pair: tuple[str, int]) -> None:
+        """The attempt is over."""
+        for key, members in list(self.leases.items()):
+            if pair in members:
+                members.remove(pair)
+                if not members:
+                    del self.leases[key]
+        self.running.discard(pair)
+        self.asked_back.pop(pair, None)
+        self.asked_to_end.pop(pair, None)
+
+
+class EngineMachine(RuleBasedStateMachine):
+    """Three engines that must agree, and the executors they drive."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0
+        self.executors = Executors()
+        self.log: list[tuple[str, object, int]] = []
+        self.transcript: list[str] = []
+        self.gone: set[str] = set(NODES)
+        self.lives: dict[str, int] = {}
+        self.known: dict[str, int] = {}  # tasks the planner has offered and not seen the end of
+        self.epoch: dict[str, int] = {}
+
+    @initialize(
+        order=st.sampled_from(ORDERS), strict=st.booleans(), span=st.sampled_from([0, 50_000]), nodes=st.integers(1, 3)
+    )
+    def begin(self, order: str, strict: bool, span: int, nodes: int) -> None:
+        self.make: Callable[[], Engine] = lambda: Engine(
+            order, "strict" if strict else "skip", train_span=span, min_run=100_000, grace=1_000_000
+        )
+        self.engine, self.twin = self.make(), self.make()
+        for name in list(NODES)[:nodes]:
+            self.join(name, True)
+
+    # ── helpers ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def apply(self, event: ev.Event) -> None:
+        self.log.append(("apply", event, self.now))
+        self.engine.apply(event, self.now)
+        self.twin.apply(event, self.now)
+
+    def pick(self, choices: list[tuple[str, int]], number: int) -> tuple[str, int] | None:
+        return choices[number % len(choices)] if choices else None
+
+    def full(self, name: str) -> str:
+        # A name is used again under a new run once it is over: ids are unique for ever.
+        return f"r{self.epoch.get(name, 0)}/{name}"
+
+    def over(self, ident: str) -> None:
+        self.known.pop(ident, None)
+        name = ident.partition("/")[2]
+        self.epoch[name] = self.epoch.get(name, 0) + 1
+
+    # ── planner ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @rule(
+        name=NAMES, shape=st.sampled_from(SHAPES), priority=st.integers(0, 2), kind=st.sampled_from("ab"),
+        seconds=st.sampled_from([None, 0.01, 1, 30]), after=st.lists(NAMES, max_size=2),
+        delay=st.sampled_from([0, 0, 0, 50_000]), release=st.booleans(),
+    )  # fmt: skip
+    def offer(self, name, shape, priority, kind, seconds, after, delay, release) -> None:
+        ident = self.full(name)
+        run, _, short = ident.partition("/")
+        deps = tuple(self.full(one) for one in after if one < name and self.full(one) in self.known)
+        made = task(
+            short, run=run, kind=kind, seconds=seconds, priority=priority, after=deps,
+            release=self.now if release else 0, **shape,
+        )  # fmt: skip
+        self.known[ident] = 1
+        self.apply(ev.TaskOffered(made, self.now + delay if delay else 0))
+
+    @rule(names=st.lists(NAMES, min_size=3, max_size=8, unique=True))
+    def offer_short_ones(self, names: list[str]) -> None:
+        for name in names:
+            ident = self.full(name)
+            run, _, short = ident.partition("/")
+            if ident not in self.known:
+                self.known[ident] = 1
+                self.apply(ev.TaskOffered(task(short, run=run, kind="a", release=self.now)))
+
+    @rule(name=NAMES)
+    def withdraw(self, name: str) -> None:
+        self.apply(ev.TaskWithdrawn(self.full(name), "no more"))
+
+    @rule(name=NAMES, priority=st.integers(0, 3))
+    def edit(self, name: str, priority: int) -> None:
+        self.apply(ev.TaskEdited(self.full(name), priority=priority))
+
+    # ── executors ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @rule(number=st.integers(0, 99))
+    def start(self, number: int) -> None:
+        pair = self.pick(self.executors.startable(), number)
+        if pair is not None:
+            self.executors.running.add(pair)
+            self.executors.asked_back.pop(pair, None)
+            self.executors.used[pair[0]] = pair[1]
+            self.apply(ev.AttemptStarted(*pair, self.now))
+
+    @rule(number=st.integers(0, 99), done=st.integers(-1, 1000), checkpoint=st.booleans())
+    def progress(self, number: int, done: int, checkpoint: bool) -> None:
+        pair = self.pick(sorted(self.executors.running), number)
+        if pair is not None:
+            kind = ev.AttemptCheckpointed(*pair, self.now, done)
+            self.apply(kind if checkpoint else ev.AttemptProgressed(*pair, done, self.now))
+
+    @rule(number=st.integers(0, 99))
+    def give_back(self, number: int) -> None:
+        pair = self.pick(list(self.executors.asked_back), number)
+        if pair is not None:
+            self.executors.forget(pair)
+            self.apply(ev.AttemptReturned(*pair))
+
+    @rule(number=st.integers(0, 99), took=st.sampled_from([100, 1_000, 60_000]), outcome=st.sampled_from(ev.Outcome))
+    def end(self, number: int, took: int, outcome: ev.Outcome) -> None:
+        pair = self.pick(sorted(self.executors.running), number)
+        if pair is not None:
+            self.finish(pair, took, outcome)
+
+    @rule(rounds=st.integers(1, 12))
+    def run_quickly(self, rounds: int) -> None:
+        """The executors work for a while and all goes well."""
+        for _ in range(rounds):
+            for pair in self.executors.startable():
+                self.executors.running.add(pair)
+                self.executors.used[pair[0]] = pair[1]
+                self.executors.asked_back.pop(pair, None)
+                self.apply(ev.AttemptStarted(*pair, self.now))
+                self.finish(pair, 200, ev.Outcome.FINISHED)
+            self.decide()
+
+    @rule(number=st.integers(0, 99))
+    def obey_the_end(self, number: int) -> None:
+        pair = self.pick(list(self.executors.asked_to_end), number)
+        if pair is not None and pair in self.executors.running:
+            self.finish(pair, 10_000, ev.Outcome.PREEMPTED)
+        elif pair is not None:
+            self.executors.forget(pair)
+            self.apply(ev.AttemptEnded(*pair, ev.Outcome.CANCELLED))
+
+    def finish(self, pair: tuple[str, int], took: int, outcome: ev.Outcome) -> None:
+        self.executors.used[pair[0]] = pair[1]
+        self.executors.forget(pair)
+        if outcome is ev.Outcome.FINISHED:
+            self.over(pair[0])
+        self.apply(ev.AttemptEnded(*pair, outcome, took))
+
+    @rule(number=st.integers(0, 99))
+    def stale_report(self, number: int) -> None:
+        name = f"t{number % 25}"
+        self.apply(ev.AttemptEnded(self.full(name), 1_000_000, ev.Outcome.FINISHED, 5))
+        self.apply(ev.AttemptStarted("nobody/knows", 1, self.now))
+
+    # ── nodes and operators ───────────────────────────────────────────────────────────────────────────────────────
+
+    @rule(name=st.sampled_from(sorted(NODES)), fresh=st.booleans())
+    def join(self, name: str, fresh: bool) -> None:
+        fresh = fresh or name in self.gone
+        if fresh:
+            self.lives[name] = self.lives.get(name, 0) + 1
+            self.drop_all(name)
+        self.gone.discard(name)
+        holds = tuple(p for (where, _), members in self.executors.leases.items() if where == name for p in members)
+        self.apply(ev.NodeJoined(NODES[name], f"i{self.lives[name]}", holds))
+
+    @rule(name=st.sampled_from(sorted(NODES)))
+    def lose(self, name: str) -> None:
+        self.drop_all(name)
+        self.gone.add(name)
+        self.apply(ev.NodeLost(name))
+
+    def drop_all(self, name: str) -> None:
+        for (where, _), members in list(self.executors.leases.items()):
+            if where == name:
+                for pair in list(members):
+                    self.executors.used[pair[0]] = pair[1]
+                    self.executors.forget(pair)
+
+    @rule(name=st.sampled_from(sorted(NODES)), cordoned=st.booleans())
+    def cordon(self, name: str, cordoned: bool) -> None:
+        self.apply(ev.NodeCordoned(name, cordoned))
+
+    @rule(cpu=st.integers(1, 6), gpus=st.integers(0, 3))
+    def resize(self, cpu: int, gpus: int) -> None:
+        if "n2" not in self.gone:
+            made = node("n2", cpu=cpu, gpus=gpus, other={"licence": 2})
+            self.apply(ev.NodeJoined(made, f"i{self.lives['n2']}"))
+
+    @rule(order=st.sampled_from(ORDERS), strict=st.booleans())
+    def set_policy(self, order: str, strict: bool) -> None:
+        self.apply(ev.PolicySet(order, "strict" if strict else "skip"))
+
+    @rule(
+        kind=st.sampled_from(["boost", "hold", "pin"]), name=NAMES, ident=st.sampled_from("xyz"),
+        where=st.sampled_from(sorted(NODES)), run=st.booleans(),
+    )  # fmt: skip
+    def overrule(self, kind, name, ident, where, run) -> None:
+        target = self.full(name)
+        target = target.partition("/")[0] if run else target
+        made = override(kind, target, ident=ident, node=where, seconds=(self.now + 80_000) / 1_000_000)
+        self.apply(ev.OverrideApplied(made))
+
+    @rule(ident=st.sampled_from("xyz"))
+    def revert(self, ident: str) -> None:
+        self.apply(ev.OverrideReverted(ident))
+
+    # ── time ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @rule(micros=st.sampled_from([0, 500, 60_000, 2_000_000]))
+    def decide_later(self, micros: int) -> None:
+        self.now += micros
+        self.decide()
+
+    def decide(self) -> None:
+        self.log.append(("decide", None, self.now))
+        decisions = self.engine.decide(self.now)
+        self.transcript.append(repr(decisions))
+        assert repr(self.twin.decide(self.now)) == self.transcript[-1]
+        assert self.twin.wake_at() == self.engine.wake_at()
+        self.engine.check()
+        self.executors.obey(decisions, self.gone)
+
+    @rule()
+    def swap_the_twin(self) -> None:
+        tree = json.loads(json.dumps(self.twin.snapshot()))
+        self.twin = Engine.restore(tree)
+        self.twin.check()
+        assert json.dumps(self.twin.snapshot()) == json.dumps(tree)
+
+    @rule()
+    def everything_is_explained(self) -> None:
+        self.decide()
+        for ident, entry in self.engine.world.tasks.items():
+            found = self.engine.why(ident, self.now)
+            assert found.text()
+            if "blocked" in found.facts:
+                assert sum(found.facts["blocked"].values()) == found.facts["nodes"]
+                if found.facts["discipline"] == "skip":
+                    assert "fits" not in found.facts["blocked"], f"{ident} could start: {entry.state}\n{found.text()}"
+
+    def teardown(self) -> None:
+        if not hasattr(self, "engine"):
+            return
+        third = self.make()
+        again = []
+        for what, event, now in self.log:
+            if what == "apply":
+                third.apply(event, now)
+            else:
+                again.append(repr(third.decide(now)))
+        assert again == self.transcript, "a replay of the same events decided otherwise"
+
+
+EngineMachine.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestEngine = EngineMachine.TestCase
