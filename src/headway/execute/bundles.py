@@ -1,18 +1,16 @@
-"""Bundles of user code, unpacked once per executor's state folder, whole or not at all."""
+"""Bundles of user code in the state folder: from their blob to a folder that workers import from."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from pathlib import Path
 
-from headway.errors import HeadwayError, Unavailable
+from headway.authoring.bundle import unpack
+from headway.errors import Unavailable
 from headway.store.blobs import Blobs
 
 
 class Bundles:
-    """Unpacks `blobs/<sha>` to `bundles/<sha>/`.
+    """Unpacks `blobs/<sha>` to `bundles/<sha>/`, once, whole or not at all.
 
     Args:
         state: The state folder.
@@ -36,27 +34,11 @@ class Bundles:
         self._blobs.path(sha)  # refuses what is no SHA-256, so that no name leads out of the folder
         target = self._folder / sha
         if not target.is_dir():
-            self._unpack(self._blobs.get(sha, verify=True), target)
-        self._there.add(sha)
-
-    def _unpack(self, data: bytes, target: Path) -> None:
-        from headway.authoring.bundle import unpack
-
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            aside = Path(tempfile.mkdtemp(prefix=".part-", dir=self._folder))
+            data = self._blobs.get(sha, verify=True)
             try:
-                unpack(data, aside)
-                try:
-                    os.rename(aside, target)
-                except OSError:
-                    if not target.is_dir():  # else another executor on this folder was quicker
-                        raise
-            finally:
-                shutil.rmtree(aside, ignore_errors=True)
-        except HeadwayError:
-            raise
-        except OSError as error:
-            raise Unavailable(
-                f"the bundle {target.name[:12]}… cannot be unpacked: {error}", hint="make room in the state folder"
-            ) from error
+                unpack(data, target)
+            except OSError as error:
+                raise Unavailable(
+                    f"the bundle {sha[:12]}… cannot be unpacked: {error}", hint="make room in the state folder"
+                ) from error
+        self._there.add(sha)

@@ -9,7 +9,6 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from headway.domain.results import Ref
-from headway.execute import shell
 from headway.execute.arguments import Arguments, Inputs, Values
 from headway.execute.interrupts import Interrupts
 
@@ -107,8 +106,7 @@ class PreparedCall:
     def run(self, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """The user's code; what it raises comes through."""
         if self._shell is not None:
-            command = shell.command_line(self._shell, kwargs)
-            return shell.run(command, patience=lambda: self._tools.patience)
+            return self._run_shell(self._shell, kwargs)
         assert self._function is not None, "bind comes before run"
         value = self._function(*args, **kwargs)
         if type(value) is CoroutineType:
@@ -116,3 +114,9 @@ class PreparedCall:
 
             return asyncio.run(value)
         return value
+
+    def _run_shell(self, template: str, kwargs: dict[str, Any]) -> Any:
+        from headway.authoring.shell import command_line
+        from headway.execute import shell
+
+        return shell.run(command_line(template, kwargs), patience=lambda: self._tools.patience)

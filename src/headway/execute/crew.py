@@ -294,16 +294,19 @@ class Crew:
             worker.binding = (bundle, devices)
         self._owner.on_hello(worker, last, held)
         worker.adopted = False
-        self._met(worker)
         return worker
 
     def _met(self, worker: Worker) -> None:
+        """All that an expected worker has to say has been heard, or will never be."""
         if self._expected.pop(worker.name, None) is not None and not self._expected:
             self._all_here.set()
 
     def hear(self, worker: Worker, messages: list[tuple[Any, ...]]) -> None:
         for message in messages:
-            self._take(worker, message)
+            if message == ("here",):
+                self._met(worker)
+            else:
+                self._take(worker, message)
 
     def _take(self, worker: Worker, message: tuple[Any, ...]) -> None:
         """A row, once: it comes again after a reconnection, and from a dead worker's spool."""

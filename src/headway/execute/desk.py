@@ -24,6 +24,7 @@ Item = tuple[Any, ...]
 _BATCH_ROWS, _BATCH_BYTES, _BATCH_SECONDS = 256, 256 * 1024, 0.002
 #: An attempt that has run for so long is reported as started; a shorter one says it with its end (seconds).
 ANNOUNCE_AFTER = 0.005
+_HERE = pack(("here",))
 
 
 class Preemptible(Protocol):
@@ -233,6 +234,8 @@ class Desk:
                 if not self._send(data):
                     return False
             self._flush()
+            if not self._send(_HERE):
+                return False
             self._paused = False
             if self._queue:
                 self._ring()

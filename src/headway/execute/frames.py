@@ -19,6 +19,7 @@ Worker to executor:
 
     ("hello", id, pid, last n, [(n, task, attempt, lease, begun), …], bundle, devices)
     ("row", sequence, n, task, attempt, what, at, value)
+    ("here",)                              after the hello and the rows that had not been acknowledged
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 
 from headway.bus.messages import ReportRow
 
-_GATHER = 0.0015  # seconds
+#: After a report of more than `_FEW` rows the next one gathers for so long (seconds); else rows go at once.
+_GATHER, _FEW = 0.0015, 8
 _MOST = 512  # rows in one report: about 100 kB
 
 Attempt = tuple[str, int]
@@ -37,7 +38,7 @@ class Reports:
         self._ended: list[Attempt] = []
         self._marks: dict[str, int] = {}
         self._handle: asyncio.Handle | None = None
-        self._sent_at = float("-inf")
+        self._not_before = float("-inf")
         self._number = 0
         self._open: deque[tuple[int, dict[str, int], list[Attempt]]] = deque()
         #: Attempts whose end nobody has confirmed yet.
@@ -64,7 +65,7 @@ class Reports:
         if self._handle is not None:
             return
         loop = asyncio.get_running_loop()
-        wait = self._sent_at + _GATHER - loop.time()
+        wait = self._not_before - loop.time()
         self._handle = loop.call_soon(self.flush) if wait <= 0 else loop.call_later(wait, self.flush)
 
     def flush(self) -> None:
@@ -77,7 +78,8 @@ class Reports:
         rows, self._rows = self._rows, []
         marks, self._marks = self._marks, {}
         ended, self._ended = self._ended, []
-        self._sent_at = asyncio.get_running_loop().time()
+        if len(rows) > _FEW:
+            self._not_before = asyncio.get_running_loop().time() + _GATHER
         if rows:
             self._number += 1
         self._open.append((self._number, marks, ended))

@@ -3,64 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 import select
-import shlex
 import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
 
-from headway.errors import HeadwayError
+from headway.authoring.shell import CommandFailed, ShellResult
 from headway.execute.interrupts import Cancelled
 
-_PLACE = re.compile(r"\{([A-Za-z_][A-Za-z_0-9]*)\}")
 _STDOUT_KEPT, _STDERR_KEPT = 64 * 1024, 8 * 1024  # bytes
 _PIECE = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class ShellResult:
-    """What a command left behind.
-
-    Attributes:
-        returncode: 0; anything else fails the task.
-        stdout: What it wrote to its standard output: all of it up to 64 KiB, else the last 64 KiB.
-        truncated: Whether the beginning of `stdout` was dropped; the log has it.
-    """
-
-    returncode: int
-    stdout: str = ""
-    truncated: bool = False
-
-    def __str__(self) -> str:
-        return self.stdout
-
-
-class CommandFailed(HeadwayError):
-    """A command ended with an exit code other than 0, or by a signal."""
-
-    code = "command_failed"
-
-
-def command_line(template: str, arguments: Mapping[str, Any]) -> str:
-    """The template with each `{name}` of a known argument replaced, quoted for the shell; a list becomes several words.
-
-    Other braces (`${HOME}`, awk programs) stay as they are.
-    """
-
-    def fill(match: re.Match[str]) -> str:
-        name = match[1]
-        if name not in arguments:
-            return match[0]
-        value = arguments[name]
-        if isinstance(value, list | tuple):
-            return " ".join(shlex.quote(str(part)) for part in value)
-        return shlex.quote(str(value))
-
-    return _PLACE.sub(fill, template)
 
 
 class _Tail:
