@@ -85,12 +85,10 @@ def look_ahead(run: Run, step: Step, row: int, *, renew: bool = False) -> None:
         below: dict[tuple[int, int], None] = {}
         for number, here in level:
             for child, there in _successors(run, run.steps[number], here):
-                if run.state[there] != WAITING:
-                    continue
                 if run.flags[there] & OFFERED:
                     if renew:
                         below[child.index, there] = None
-                elif _all_offered(run, child, there):
+                elif run.state[there] == WAITING and _all_offered(run, child, there):
                     offer(run, child, there)
                     below[child.index, there] = None
         if not below:
@@ -243,6 +241,7 @@ def _grow(run: Run, step: Step, now: int) -> None:
             for row in run.rows_of(step):
                 if run.state[row] == WAITING and not run.flags[row] & OFFERED and _all_offered(run, step, row):
                     offer(run, step, row)
+            look_ahead(run, step, step.base + step.rows - 1, renew=True)
     for number, _ in step.children:
         if run.steps[number].items is None:
             run.agenda.append(("grow", run.steps[number]))

@@ -109,8 +109,8 @@ class Run:
         self.counts[before] -= 1
         if after != EXPANDED:
             self.counts[after] += 1
-        if after > QUEUED:
-            self.touched[step.index, row] = None
+            if after > QUEUED:
+                self.touched[step.index, row] = None
 
     def name_of(self, step: Step, row: int) -> str:
         """The task's name in the run: `train` or `train[3]`."""
@@ -282,7 +282,7 @@ class Run:
             assert self.flags[row] & OFFERED, f"{story}: but nobody was told"
         if state == WAITING:
             assert not self.is_free(step, row), f"{story}: but waits for nothing"
-            dead = [
-                self.id_of(*parent) for parent in self.parents_of(step, row) if self.state[parent[1]] in DEAD
-            ]
+            dead = [self.id_of(*parent) for parent in self.parents_of(step, row) if self.state[parent[1]] in DEAD]
+            if step.items is None:  # its items will be skipped one by one as soon as they are known
+                dead = [step.spec.name] if step.doomed else []
             assert not dead, f"{story}: for {dead}, which will never finish"
