@@ -20,6 +20,8 @@ def service(tmp_path: Path) -> Service:
 async def http(service: Service) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(service.app)
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:1234", headers=headers) as client:
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://127.0.0.1:1234", headers=headers
+    ) as client:
         yield client
     await service.app.stop()

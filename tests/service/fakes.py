@@ -59,7 +59,9 @@ class FakePlanner:
         if body["key"]:
             self.keys[body["key"]] = (body["run"], content)
         self.submitted.append(body)
-        self.add(body["run"], body["workflow"]["name"], [t["name"] for t in body["workflow"].get("tasks", ())])
+        self.add(
+            body["run"], body["workflow"]["name"], [t["name"] for t in body["workflow"].get("tasks", ())]
+        )
         if self.auto_finish:
             self.finish(body["run"])
         return copy.deepcopy(self.by_id[body["run"]])
@@ -95,10 +97,14 @@ class FakePlanner:
             raise NotFound(f"there is no run {id!r}")
         return copy.deepcopy(self.by_id[id])
 
-    async def tasks(self, run: str | None, state: str | None, limit: int, offset: int) -> list[dict[str, Any]]:
+    async def tasks(
+        self, run: str | None, state: str | None, limit: int, offset: int
+    ) -> list[dict[str, Any]]:
         if run is not None:
             await self.run(run)
-        found = [v for v in self.task_views.values() if run in (None, v["run"]) and state in (None, v["state"])]
+        found = [
+            v for v in self.task_views.values() if run in (None, v["run"]) and state in (None, v["state"])
+        ]
         return copy.deepcopy(found[offset : offset + limit])
 
     async def task(self, id: str) -> dict[str, Any]:
@@ -173,7 +179,12 @@ class FakeScheduler:
         self.calls.append(("why", task, at))
         if task.endswith("/ghost"):
             raise NotFound(f"there is no task {task!r}")
-        return {"task": task, "state": "queued", "text": "waits for cpu: asked 2, free 1 of 4 on local", "place": 3}
+        return {
+            "task": task,
+            "state": "queued",
+            "text": "waits for cpu: asked 2, free 1 of 4 on local",
+            "place": 3,
+        }
 
     def nodes(self) -> list[dict[str, Any]]:
         return copy.deepcopy(self.node_views)
@@ -222,7 +233,9 @@ class Service:
         self.planner, self.scheduler = FakePlanner(), FakeScheduler()
         self.blobs = FolderBlobs(state / "blobs")
         self.settings = Settings(state=state, http=HttpSettings(**http))
-        self.app: App = make_app(self.planner, self.scheduler, self.blobs, self.settings, Tokens({TOKEN: "owner"}))
+        self.app: App = make_app(
+            self.planner, self.scheduler, self.blobs, self.settings, Tokens({TOKEN: "owner"})
+        )
 
 
 @contextmanager

@@ -74,7 +74,11 @@ def test_stopping_ends_streams_and_waits(service: Service) -> None:
         with http.stream("GET", "/v1/events") as everything, http.stream("GET", "/v1/runs/a/events") as one:
             all_changes, its_changes = events(everything), events(one)
             assert next(its_changes)[0] == "run"
-            call(service, service.planner.publish, {"type": "task", "id": "a/one", "run": "a", "state": "running"})
+            call(
+                service,
+                service.planner.publish,
+                {"type": "task", "id": "a/one", "run": "a", "state": "running"},
+            )
             assert next(its_changes)[0] == "task"
             began = time.monotonic()
             begin_stop(service)

@@ -23,28 +23,39 @@ def bare(service: Service) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(service.app), base_url="http://127.0.0.1:1234")
 
 
-@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer \xff"])
+@pytest.mark.parametrize(
+    "header",
+    [None, "", "Bearer", "Bearer ", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer \xff"],
+)
 @pytest.mark.parametrize("path", ["/v1/runs", "/v1/health/live", "/v1/openapi.json", "/nowhere"])
-async def test_nothing_is_shown_without_the_token(bare: httpx.AsyncClient, header: str | None, path: str) -> None:
+async def test_nothing_is_shown_without_the_token(
+    bare: httpx.AsyncClient, header: str | None, path: str
+) -> None:
     headers = {} if header is None else {"Authorization": header.encode("latin-1")}
     answer = await bare.get(path, headers=headers)  # type: ignore[arg-type]
     problem(answer, 401, "denied")
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:99", "localhost:5", "LOCALHOST", "[::1]:80", "[::1]"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.0.0.1:99", "localhost:5", "LOCALHOST", "[::1]:80", "[::1]"]
+)
 async def test_our_own_names(service: Service, host: str) -> None:
     async with client_of(service, Host=host) as http:
         assert (await http.get("/v1/version")).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "evil.example:80", "", "localhost.evil", "0.0.0.0"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "evil.example:80", "", "localhost.evil", "0.0.0.0"]
+)
 async def test_a_rebound_name_is_refused_even_with_the_token(service: Service, host: str) -> None:
     async with client_of(service, Host=host) as http:
         problem(await http.get("/v1/version"), 403, "forbidden")
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://127.0.0.1:1234", "http://127.0.0.1:9", "file://"])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "https://127.0.0.1:1234", "http://127.0.0.1:9", "file://"]
+)
 async def test_a_web_page_that_posts_is_refused(service: Service, origin: str) -> None:
     """The browser of someone who runs a service opens a page that posts a submission to the loopback port."""
     async with client_of(service, Origin=origin) as http:
@@ -59,7 +70,9 @@ async def test_our_own_origin_may(service: Service) -> None:
 
 
 async def test_a_preflight_is_not_answered_with_permission(bare: httpx.AsyncClient) -> None:
-    answer = await bare.options("/v1/runs", headers={"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"})
+    answer = await bare.options(
+        "/v1/runs", headers={"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
+    )
     assert answer.status_code == 403
     assert "access-control-allow-origin" not in answer.headers
 
@@ -124,6 +137,8 @@ class TestTokens:
             read_token(path)
 
 
-@pytest.mark.parametrize(("host", "name"), [("a:1", "a"), ("a", "a"), ("[::1]:5", "[::1]"), ("[::1]", "[::1]"), ("", "")])
+@pytest.mark.parametrize(
+    ("host", "name"), [("a:1", "a"), ("a", "a"), ("[::1]:5", "[::1]"), ("[::1]", "[::1]"), ("", "")]
+)
 def test_host_name(host: str, name: str) -> None:
     assert host_name(host) == name

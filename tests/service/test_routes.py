@@ -61,11 +61,21 @@ class TestSubmit:
 
     @pytest.mark.parametrize("key", ["", "x" * 201])
     async def test_a_key_of_wrong_length(self, http: httpx.AsyncClient, key: str) -> None:
-        problem(await http.post("/v1/runs", json=submission(), headers={"Idempotency-Key": key}), 422, "invalid")
+        problem(
+            await http.post("/v1/runs", json=submission(), headers={"Idempotency-Key": key}), 422, "invalid"
+        )
 
     @pytest.mark.parametrize(
         "raw",
-        [b"", b"{", b"\xff\xfe", b'{"run": NaN}', b"[" * 100_000, b'{"run": "a", "workflow": {"name": "\\ud800"}}', b"9" * 10_000],
+        [
+            b"",
+            b"{",
+            b"\xff\xfe",
+            b'{"run": NaN}',
+            b"[" * 100_000,
+            b'{"run": "a", "workflow": {"name": "\\ud800"}}',
+            b"9" * 10_000,
+        ],
     )
     async def test_what_is_not_json(self, http: httpx.AsyncClient, raw: bytes, service: Service) -> None:
         answer = await http.post("/v1/runs", content=raw)
@@ -97,7 +107,9 @@ class TestSubmit:
         there, not_there = hashlib.sha256(b"a").hexdigest(), hashlib.sha256(b"b").hexdigest()
         assert (await http.put(f"/v1/blobs/{there}", content=b"a")).status_code == 201
         values = {"x": {"kind": "blob", "data": not_there}}
-        body = problem(await http.post("/v1/runs", json=submission(bundle=there, values=values)), 422, "invalid")
+        body = problem(
+            await http.post("/v1/runs", json=submission(bundle=there, values=values)), 422, "invalid"
+        )
         assert body["fields"] == {"missing": [not_there]}
 
     @pytest.mark.parametrize(
@@ -107,7 +119,9 @@ class TestSubmit:
             sqlite3.OperationalError("database or disk is full"),
         ],
     )
-    async def test_a_full_disk_is_507(self, http: httpx.AsyncClient, service: Service, error: Exception) -> None:
+    async def test_a_full_disk_is_507(
+        self, http: httpx.AsyncClient, service: Service, error: Exception
+    ) -> None:
         wrapped = Unavailable("journal.db cannot be written", hint="free some space")
         wrapped.__cause__ = error
         for raised in (error, wrapped):
@@ -142,10 +156,18 @@ class TestRuns:
 
     @pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=100000000", "state=done"])
     async def test_wrong_parameters(self, http: httpx.AsyncClient, query: str) -> None:
-        assert query.partition("=")[0] in problem(await http.get(f"/v1/runs?{query}"), 422, "invalid")["detail"]
+        assert (
+            query.partition("=")[0] in problem(await http.get(f"/v1/runs?{query}"), 422, "invalid")["detail"]
+        )
 
     async def test_unknown_run(self, http: httpx.AsyncClient) -> None:
-        for method, path in (("GET", ""), ("GET", "?wait=5"), ("POST", "/cancel"), ("POST", "/retry"), ("GET", "/events")):
+        for method, path in (
+            ("GET", ""),
+            ("GET", "?wait=5"),
+            ("POST", "/cancel"),
+            ("POST", "/retry"),
+            ("GET", "/events"),
+        ):
             problem(await http.request(method, f"/v1/runs/ghost{path}"), 404, "not_found")
 
     async def test_cancel_passes_the_reason(self, http: httpx.AsyncClient, service: Service) -> None:
@@ -158,7 +180,9 @@ class TestRuns:
     async def test_cancel_refuses_unknown_fields(self, http: httpx.AsyncClient, service: Service) -> None:
         service.planner.add("a")
         problem(await http.post("/v1/runs/a/cancel", json={"raison": "x"}), 422, "invalid")
-        answer = await http.post("/v1/runs/a/cancel", content=b"{", headers={"Content-Type": "application/json"})
+        answer = await http.post(
+            "/v1/runs/a/cancel", content=b"{", headers={"Content-Type": "application/json"}
+        )
         problem(answer, 400, "malformed")
 
     async def test_retry(self, http: httpx.AsyncClient, service: Service) -> None:
@@ -197,7 +221,9 @@ class TestWait:
         service.planner.finish("b")
         assert (await asked).json()["state"] == "running"
 
-    async def test_a_broken_subscription_is_made_again(self, http: httpx.AsyncClient, service: Service) -> None:
+    async def test_a_broken_subscription_is_made_again(
+        self, http: httpx.AsyncClient, service: Service
+    ) -> None:
         service.planner.add("a")
         original, broken = service.planner.subscribe, 0
 
@@ -224,7 +250,10 @@ class TestWait:
 class TestTasks:
     async def test_list_and_look(self, http: httpx.AsyncClient, service: Service) -> None:
         service.planner.add("a", tasks=["load", "fit[0]", "fit[1]"])
-        assert [t["name"] for t in (await http.get("/v1/tasks?run=a&limit=2&offset=1")).json()] == ["fit[0]", "fit[1]"]
+        assert [t["name"] for t in (await http.get("/v1/tasks?run=a&limit=2&offset=1")).json()] == [
+            "fit[0]",
+            "fit[1]",
+        ]
         assert (await http.get("/v1/tasks?run=a&state=running")).json() == []
         assert (await http.get("/v1/tasks/a/fit%5B1%5D")).json()["id"] == "a/fit[1]"
 
@@ -326,7 +355,9 @@ class TestBlobs:
         assert (await http.put(f"/v1/blobs/{sha}", content=b"")).status_code == 201
         assert (await http.get(f"/v1/blobs/{sha}")).content == b""
 
-    async def test_another_content_is_refused_and_nothing_kept(self, http: httpx.AsyncClient, service: Service) -> None:
+    async def test_another_content_is_refused_and_nothing_kept(
+        self, http: httpx.AsyncClient, service: Service
+    ) -> None:
         sha = hashlib.sha256(b"right").hexdigest()
         problem(await http.put(f"/v1/blobs/{sha}", content=b"wrong"), 400, "malformed")
         assert not [p for p in service.settings.state.rglob("*") if p.is_file()]

@@ -63,7 +63,9 @@ class FakeBroker:
 
     async def start(self, clients: Iterable[Client]) -> Address:
         self.clients = [client.name for client in clients]
-        return Address("127.0.0.1", 1, credentials={name: Credential(name, f"secret-of-{name}") for name in self.clients})
+        return Address(
+            "127.0.0.1", 1, credentials={name: Credential(name, f"secret-of-{name}") for name in self.clients}
+        )
 
     async def add_client(self, client: Client) -> Credential:
         return Credential(client.name, "x")
@@ -144,7 +146,9 @@ async def test_the_second_is_refused_with_the_firsts_address(tmp_path: Path) -> 
 async def test_a_killed_child_is_restarted_alone_on_the_same_socket(tmp_path: Path) -> None:
     async with running(supervisor(tmp_path)) as found:
         os.kill(found["pids"]["service"], signal.SIGKILL)
-        now = await until(lambda: (s := state_of(tmp_path)) and s["pids"]["service"] != found["pids"]["service"] and s)
+        now = await until(
+            lambda: (s := state_of(tmp_path)) and s["pids"]["service"] != found["pids"]["service"] and s
+        )
         assert now["url"] == found["url"]
         assert now["pids"]["executor"] == found["pids"]["executor"]
         lines = await until(lambda: len(x := (tmp_path / "starts").read_text().split("\n")[:-1]) == 2 and x)
@@ -171,7 +175,9 @@ async def test_a_service_that_does_not_start_says_why(tmp_path: Path) -> None:
     assert not is_held(tmp_path)
 
 
-async def test_a_child_that_ignores_the_signal_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_child_that_ignores_the_signal_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("headway.service.supervisor.STOP_GRACE", 0.3)
     async with running(supervisor(tmp_path, executor=STUBBORN)) as found:
         executor = (found["pids"]["executor"], birth(found["pids"]["executor"]))
@@ -236,7 +242,9 @@ class TestSurvivors:
     def test_never_a_stranger_with_the_same_pid(self, tmp_path: Path) -> None:
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         try:
-            (tmp_path / "processes.json").write_text(json.dumps({"service": [child.pid, birth(child.pid) - 1]}))
+            (tmp_path / "processes.json").write_text(
+                json.dumps({"service": [child.pid, birth(child.pid) - 1]})
+            )
             assert Register(tmp_path).end_survivors() == []
             assert child.poll() is None
         finally:
@@ -264,5 +272,5 @@ class TestLock:
 
     def test_a_folder_that_cannot_be_made(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
-        with pytest.raises(Unavailable, match="--state"):
+        with pytest.raises(Unavailable, match="--state-dir"):
             StateLock(tmp_path / "file" / "state").acquire()

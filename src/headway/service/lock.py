@@ -36,7 +36,7 @@ class StateLock:
         except OSError as error:
             raise Unavailable(
                 f"the state folder {self.path.parent} cannot be used: {error.strerror}",
-                hint="make it writable, or name another: `headway up --state DIR`",
+                hint="make it writable, or name another: `headway up --state-dir DIR`",
             ) from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,289 @@
+"""`runs`, `tasks`, `nodes`, `why`, `logs`, `wait`, `cancel`, `retry`: looking at what a service does, and steering it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from headway.cli.options import Output, OutputAs, StateDir, client_of
+
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run.", show_default=False)]
+TaskId = Annotated[
+    str, typer.Argument(metavar="TASK", help="<run>/<name>, as `headway tasks` shows it.", show_default=False)
+]
+
+
+class RunState(StrEnum):
+    """States of a run."""
+
+    running = "running"
+    finished = "finished"
+    failed = "failed"
+    cancelled = "cancelled"
+
+
+class TaskState(StrEnum):
+    """States of a task."""
+
+    waiting = "waiting"
+    queued = "queued"
+    running = "running"
+    finished = "finished"
+    failed = "failed"
+    cancelled = "cancelled"
+    skipped = "skipped"
+    unknown = "unknown"
+
+
+def runs(
+    run: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="Only this one.", show_default=False)
+    ] = None,
+    state: Annotated[RunState | None, typer.Option("--state", help="Only those in this state.")] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, max=10000, help="At most so many, newest first.")
+    ] = 30,
+    output: OutputAs = Output.table,
+    state_dir: StateDir = None,
+) -> None:
+    """List runs, newest first.
+
+    Examples:
+
+        headway runs
+
+        headway runs --state failed -o json
+
+        headway runs train-k7q2m9x4ab
+    """
+    from headway.cli import output as out
+
+    with client_of(state_dir) as client:
+        views = [client.run(run)] if run else client.runs(state=state.value if state else None, limit=limit)
+    for view in views:
+        view["cells"] = {
+            "id": view["id"],
+            "state": view["state"],
+            "tasks": out.counts(view["counts"]),
+            "submitted": out.moment(view["submitted"]),
+            "took": out.length(view["ended"] - view["submitted"]) if view["ended"] else "",
+            "error": (view["error"] or {}).get("message", ""),
+        }
+    columns = {
+        "id": "RUN",
+        "state": "STATE",
+        "tasks": "TASKS",
+        "submitted": "SUBMITTED",
+        "took": "TOOK",
+        "error": "ERROR",
+    }
+    out.listing(views, columns, output, empty="no runs; submit one: headway submit FILE")
+
+
+def tasks(
+    run: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="Only tasks of this run.", show_default=False)
+    ] = None,
+    state: Annotated[TaskState | None, typer.Option("--state", help="Only those in this state.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10000, help="At most so many.")] = 1000,
+    offset: Annotated[int, typer.Option("--offset", min=0, help="Skip so many.")] = 0,
+    output: OutputAs = Output.table,
+    state_dir: StateDir = None,
+) -> None:
+    """List tasks.
+
+    Examples:
+
+        headway tasks train-k7q2m9x4ab
+
+        headway tasks --state queued -o jsonl
+    """
+    from headway.cli import output as out
+
+    with client_of(state_dir) as client:
+        views = client.tasks(run, state=state.value if state else None, limit=limit, offset=offset)
+    for view in views:
+        progress = view.get("progress")
+        view["cells"] = {
+            "id": view["id"],
+            "state": view["state"],
+            "attempt": str(view.get("attempt") or ""),
+            "node": view.get("node") or "",
+            "progress": f"{progress / 10:.0f} %" if isinstance(progress, int) and progress >= 0 else "",
+            "took": out.length(view.get("took")),
+            "result": (view.get("result") or {}).get("text", "")
+            or (view.get("error") or {}).get("message", ""),
+        }
+    columns = {
+        "id": "TASK", "state": "STATE", "attempt": "ATTEMPT", "node": "NODE", "progress": "DONE", "took": "TOOK", "result": "RESULT",
+    }  # fmt: skip
+    out.listing(views, columns, output, empty="no tasks")
+
+
+def nodes(output: OutputAs = Output.table, state_dir: StateDir = None) -> None:
+    """List nodes: what there is to run on, and what is free.
+
+    Examples:
+
+        headway nodes
+
+        headway nodes -o json
+    """
+    from headway.cli import output as out
+
+    with client_of(state_dir) as client:
+        views = client.nodes()
+    columns: dict[str, str] = {}
+    for view in views:
+        view["cells"] = {
+            field: _amount(field, value)
+            for field, value in view.items()
+            if not isinstance(value, dict | list)
+        }
+        columns |= {field: field.replace("_", " ").upper() for field in view["cells"]}
+    out.listing(views, columns, output, empty="no nodes yet; the executor joins a moment after `headway up`")
+
+
+def _amount(field: str, value: Any) -> str:
+    """Milli-units and bytes as people write them."""
+    from headway.domain.units import show_bytes, show_milli
+
+    if isinstance(value, int) and not isinstance(value, bool):
+        if field.startswith("memory"):
+            return show_bytes(value)
+        if field.startswith(("cpu", "gpu_", "gpu-")) or field == "gpu":
+            return show_milli(value)
+    return "" if value is None else str(value)
+
+
+def why(
+    task: TaskId,
+    at: Annotated[int | None, typer.Option("--at", metavar="MICROSECONDS", help="As it was then.")] = None,
+    output: OutputAs = Output.table,
+    state_dir: StateDir = None,
+) -> None:
+    """Say why a task runs where it runs, or what it waits for, with the numbers of the decision.
+
+    Examples:
+
+        headway why train-k7q2m9x4ab/fit[3]
+    """
+    from headway.cli import output as out
+
+    with client_of(state_dir) as client:
+        answer = client.why(task, at=at)
+    if output is Output.table:
+        print(answer["text"], flush=True)
+    else:
+        out.print_json(answer)
+
+
+def logs(
+    task: TaskId,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the task is over.")] = False,
+    tail: Annotated[
+        int | None, typer.Option("--tail", metavar="BYTES", min=0, help="Begin so many bytes before the end.")
+    ] = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Print what a task printed, in all its attempts.
+
+    Examples:
+
+        headway logs train-k7q2m9x4ab/fit[3]
+
+        headway logs train-k7q2m9x4ab/fit[3] -f
+    """
+    import sys
+
+    with client_of(state_dir) as client:
+        for piece in client.logs(task, follow=follow, tail=tail):
+            sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
+
+
+def wait(
+    run: RunId,
+    timeout: Annotated[
+        float | None,
+        typer.Option("--timeout", metavar="SECONDS", min=0, help="Give up after so long (exit 8)."),
+    ] = None,
+    output: OutputAs = Output.table,
+    state_dir: StateDir = None,
+) -> None:
+    """Wait for the end of a run and print its result. Ctrl-C only stops waiting.
+
+    Examples:
+
+        headway wait train-k7q2m9x4ab --timeout 600
+    """
+    from headway.cli import following
+
+    with client_of(state_dir) as client:
+        handle = client.get(run)
+        following.show(handle.wait(timeout), output, client.read_blob)
+
+
+def cancel(
+    target: Annotated[
+        str, typer.Argument(metavar="RUN|TASK", help="A run, or one task <run>/<name>.", show_default=False)
+    ],
+    reason: Annotated[str, typer.Option("--reason", help="Is kept with it.")] = "",
+    output: OutputAs = Output.table,
+    state_dir: StateDir = None,
+) -> None:
+    """Cancel a run or one task. What runs is asked to end, then made to.
+
+    Examples:
+
+        headway cancel train-k7q2m9x4ab --reason "wrong data"
+
+        headway cancel train-k7q2m9x4ab/fit[3]
+    """
+    with client_of(state_dir) as client:
+        _say_state(client.cancel(target, reason), output)
+
+
+def retry(
+    run: RunId,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for its end and print its result.")] = False,
+    output: OutputAs = Output.table,
+    state_dir: StateDir = None,
+) -> None:
+    """Run again what failed, was cancelled or skipped; finished results are kept.
+
+    Examples:
+
+        headway retry train-k7q2m9x4ab --wait
+    """
+    from headway.cli import following
+
+    with client_of(state_dir) as client:
+        view = client.retry(run)
+        if wait:
+            following.show(following.follow(client.get(run)), output, client.read_blob)
+        else:
+            _say_state(view, output)
+
+
+def _say_state(view: dict[str, Any], output: Output) -> None:
+    from headway.cli import output as out
+
+    if output is Output.table:
+        print(f"{view['id']} {view['state']}", flush=True)
+    else:
+        out.print_json(view)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    commands: dict[str, tuple[Callable[..., None], ...]] = {
+        "Look": (runs, tasks, nodes, why, logs),
+        "Steer": (wait, cancel, retry),
+    }
+    for panel, group in commands.items():
+        for command in group:
+            app.command(rich_help_panel=panel)(command)
