@@ -42,6 +42,7 @@ class Endpoint:
         arrived: Set whenever letters wait; may be shared with the user's other sources of work.
         on_acked: Called with (stream, member, (epoch, seq)) when a member's journal has it: outputs up to there can go.
         on_presence: Called when somebody's presence changes: new, another incarnation, ended or expired.
+        on_connect: Called at every connect, after presence and streams have been taken care of.
         on_superseded: Called with (stream, epoch) when a receiver knows a higher epoch of our stream than ours: a former
             process with a clock ahead of this one's, or another with the same name. Begin an epoch above it.
     """
@@ -60,6 +61,7 @@ class Endpoint:
         arrived: asyncio.Event | None = None,
         on_acked: Callable[[str, str, Mark], None] | None = None,
         on_presence: Callable[[Presence], None] | None = None,
+        on_connect: Callable[[], None] | None = None,
         on_superseded: Callable[[str, int], None] | None = None,
     ) -> None:
         self.name = client.name
@@ -70,6 +72,7 @@ class Endpoint:
         self.counters: Counter[str] = Counter()
         self._bus, self._client, self._site, self._qos, self._window = bus, client, site, qos, window
         self._on_acked, self._on_presence, self._on_superseded = on_acked, on_presence, on_superseded
+        self._connected_hook = on_connect
         self._resend_after = resend_after
         self._in = {key: InStream(epoch, seq) for key, (epoch, seq) in (cursors or {}).items()}
         self._out: dict[str, OutStream] = {}
@@ -111,6 +114,11 @@ class Endpoint:
             self._bus.publish(topics.presence(self._site, self.name), self._presence(False), qos=1, retain=True)
             await asyncio.sleep(0)  # the bus writes at the end of the loop's turn
         await self._bus.close()
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now; streams do not need to know."""
+        return self._bus.connected
 
     async def next(self, max_wait: float) -> list[Letter]:
         """Everything that has come, waiting for the first at most `max_wait` seconds: then an empty list."""
@@ -177,11 +185,6 @@ class Endpoint:
             self._unacked = 0
         elif self._owed:
             self._flush_soon()
-
-    @property
-    def connected(self) -> bool:
-        """Whether there is a connection to the broker right now."""
-        return self._bus.connected
 
     def waiting(self, stream: str) -> int:
         """Letters of a stream that some member has not acknowledged."""
@@ -286,6 +289,8 @@ class Endpoint:
             self._pump(out)
         for key in self._in:  # what was sent while we were away never comes by itself with clean sessions
             self._owe(key, again=True)
+        if self._connected_hook is not None:
+            self._connected_hook()
 
     # ---- what goes
 
