@@ -1,6 +1,6 @@
 """05 Checkpoint: a long task that goes on where it was killed. Next: ../workflows/model_training.py.
 
-`headway submit examples/05_checkpoint.py steps=60 seconds=1` starts it on a service: kill what you like.
+`headway submit examples/05_checkpoint.py --steps 60 --seconds 1` runs it on a service: kill what you like.
 """
 
 import random

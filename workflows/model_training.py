@@ -5,7 +5,7 @@ digits). Each fit of the sweep is a task of its own; the refit saves its state a
 attempt is resumed and not repeated. Every score depends only on `seed`, however often and wherever it ran.
 
     headway run workflows/model_training.py
-    headway run workflows/model_training.py folds=3 out=/tmp/digits
+    headway run workflows/model_training.py --folds 3 --out /tmp/digits
     python workflows/model_training.py            # the same in this process, without a service
 """
 

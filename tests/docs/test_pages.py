@@ -18,6 +18,9 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`(headway [^`]+)`")
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 NAME = re.compile(r"# (\w+\.py)\n")
+#: Commands that take a workflow's parameters as options, and how those look in a source.
+TAKES_PARAMETERS = {"run", "submit", "graph"}
+PARAMETER = re.compile(r"[(\s](\w+): \w+ = ")
 #: A block that talks to a running service is compiled here; what it shows is tested with the client.
 NEEDS_A_SERVICE = re.compile(r"\.submit\(|Client\(")
 
@@ -51,6 +54,15 @@ def commands(page: Path) -> list[tuple[str, str]]:
     ]
     text = FENCE.sub("", page.read_text(encoding="utf-8"))
     return shown + [(str(page.relative_to(ROOT)), line) for line in INLINE.findall(text)]
+
+
+def parameters(page: Path, words: list[str]) -> str:
+    """Options that a command gets from the parameters of the workflow it names: a block's or a file of ours."""
+    file = next((word.partition(":")[0] for word in words if ".py" in word), "")
+    sources = [block.text for block in blocks(page, "python") if block.text.startswith(f"# {file}\n")]
+    if (ROOT / file).is_file():
+        sources.append((ROOT / file).read_text(encoding="utf-8"))
+    return " ".join(f"--{name} " for source in sources for name in PARAMETER.findall(source))
 
 
 @functools.cache
@@ -102,6 +114,7 @@ def test_commands_and_options_exist(page: Path) -> None:
             continue
         text = help_of(name)
         assert text, f"{where}: `{line}`: there is no command {name!r}"
+        text += parameters(page, rest) if name in TAKES_PARAMETERS else ""
         for word in rest:
             if word.startswith("-") and len(word) > 1:
                 option = word.partition("=")[0]
