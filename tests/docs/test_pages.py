@@ -57,7 +57,7 @@ def commands(page: Path) -> list[tuple[str, str]]:
 
 
 def parameters(page: Path, words: list[str]) -> str:
-    """Options that a command gets from the parameters of the workflow it names: a block's or a file of ours."""
+    """Options that a command gets from the parameters of the workflow it names, in a block or a file."""
     file = next((word.partition(":")[0] for word in words if ".py" in word), "")
     sources = [block.text for block in blocks(page, "python") if block.text.startswith(f"# {file}\n")]
     if (ROOT / file).is_file():
