@@ -103,7 +103,7 @@ async def test_a_running_task_goes_on_and_is_reported_once_by_the_next_executor(
     parent.start(lease(path, 1.0))
     parent.wait_for("r/s 1 started")
     parent.kill()
-    bench = Bench(parent.state, incarnation="2")
+    bench = Bench(parent.state, incarnation="2", confirmed_later=True)
     await bench.executor.start()
     try:
         assert set(bench.executor.holds()) == {("r/a", 1), ("r/s", 1), ("r/b", 1)}, "the hello would lose some"

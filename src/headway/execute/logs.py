@@ -68,6 +68,11 @@ def header(task: str, attempt: int, pid: int) -> bytes:
     return text[: _WIDTH - 1].ljust(_WIDTH - 1, b"=") + b"\n"
 
 
+def is_header(line: str) -> bool:
+    """Whether a line of a log begins an attempt rather than was printed."""
+    return len(line.encode()) == _WIDTH - 1 and line.startswith("=== ") and line.endswith("=")
+
+
 class Capture:
     """The descriptors 1 and 2 of this worker, and the file behind them.
 

@@ -4,37 +4,36 @@ from __future__ import annotations
 
 import os
 import platform
-import socket
-from collections.abc import Mapping
 from pathlib import Path
 
 from headway.domain.resources import Node
-from headway.domain.units import MILLI, parse_bytes, parse_milli
+from headway.domain.units import MILLI
 from headway.errors import Invalid
+from headway.settings import NodeSettings
 
 _V2 = Path("/sys/fs/cgroup")
 _MEMORY_FILES = ("memory.max", "memory/memory.limit_in_bytes")
 
 
-def this_machine(environment: Mapping[str, str] | None = None) -> Node:
+def this_machine(settings: NodeSettings | None = None) -> Node:
     """The node that an executor on this machine stands for.
 
-    `HEADWAY_NODE`, `HEADWAY_CPUS`, `HEADWAY_MEMORY` and `HEADWAY_GPUS` overrule what is found; GPUs are only counted if said.
+    Args:
+        settings: What the operator says of it; what they leave open is looked up. GPUs are counted only if somebody says
+            how many: in the settings or in `HEADWAY_GPUS`.
 
     Raises:
-        Invalid: One of them is not what it should be.
+        Invalid: `HEADWAY_GPUS` is not a number.
     """
-    said = os.environ if environment is None else environment
-    cpu = parse_milli(said["HEADWAY_CPUS"], "HEADWAY_CPUS") if said.get("HEADWAY_CPUS") else cpus()
-    memory = parse_bytes(said["HEADWAY_MEMORY"], "HEADWAY_MEMORY") if said.get("HEADWAY_MEMORY") else memory_bytes()
-    labels = (("arch", platform.machine()), ("os", platform.system().lower()))
-    return Node(said.get("HEADWAY_NODE") or node_name(), cpu, memory, _gpus(said.get("HEADWAY_GPUS", "")), (), labels)
-
-
-def node_name() -> str:
-    """The host's name, fit for a topic and a file: letters, digits, `-`, `_`."""
-    name = socket.gethostname().partition(".")[0]
-    return "".join(char if char.isalnum() or char in "-_" else "-" for char in name) or "node"
+    said = settings or NodeSettings()
+    return Node(
+        said.name,
+        cpus() if said.cpus is None else said.cpus,
+        memory_bytes() if said.memory is None else said.memory,
+        _gpus(os.environ.get("HEADWAY_GPUS", "")) if said.gpus is None else said.gpus,
+        (),
+        (("arch", platform.machine()), ("os", platform.system().lower())),
+    )
 
 
 def cpus(cgroup: Path = _V2) -> int:

@@ -10,7 +10,8 @@ from headway.bus.messages import ReportRow
 
 #: After a report of more than `_FEW` rows the next one gathers for so long (seconds); else rows go at once.
 _GATHER, _FEW = 0.0015, 8
-_MOST = 512  # rows in one report: about 100 kB
+#: A report of so many rows, or of about so many bytes, is full. A broker takes 8 MB; JSON may need 6 bytes for one of text.
+_MOST_ROWS, _MOST_BYTES = 512, 1_000_000
 
 Attempt = tuple[str, int]
 #: Worker's name -> sequence number up to which its rows are in a report.
@@ -35,6 +36,7 @@ class Reports:
     ) -> None:
         self._send, self._on_confirmed, self._later = send, on_confirmed, confirmed_later
         self._rows: list[ReportRow] = []
+        self._bytes = 0
         self._ended: list[Attempt] = []
         self._marks: dict[str, int] = {}
         self._handle: asyncio.Handle | None = None
@@ -47,11 +49,12 @@ class Reports:
     def add(self, row: ReportRow, *, ends: bool = False) -> None:
         """One more row; `ends` says that the executor holds this attempt no more."""
         self._rows.append(row)
+        self._bytes += _weight(row)
         if ends:
             attempt = (row.task, row.attempt)
             self._ended.append(attempt)
             self.unconfirmed[attempt] = None
-        if len(self._rows) >= _MOST:
+        if len(self._rows) >= _MOST_ROWS or self._bytes >= _MOST_BYTES:
             self.flush()
         else:
             self._soon()
@@ -75,7 +78,7 @@ class Reports:
             self._handle = None
         if not self._rows and not self._marks:
             return
-        rows, self._rows = self._rows, []
+        rows, self._rows, self._bytes = self._rows, [], 0
         marks, self._marks = self._marks, {}
         ended, self._ended = self._ended, []
         if len(rows) > _FEW:
@@ -98,3 +101,11 @@ class Reports:
                 self.unconfirmed.pop(attempt, None)
         if marks:
             self._on_confirmed(marks)
+
+
+def _weight(row: ReportRow) -> int:
+    """About how many bytes a row takes."""
+    if not isinstance(row.value, list) or not isinstance(row.value[1], dict):
+        return 100
+    detail = row.value[1]
+    return 200 + int(detail.get("size", 0)) + len(detail.get("message", "")) + len(detail.get("traceback", ""))

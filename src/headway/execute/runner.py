@@ -187,6 +187,6 @@ def _limit_loaded(threads: int) -> None:
     """Numeric libraries that are loaded already have read their environment: tell them by threadpoolctl, if it is there."""
     if "numpy" in sys.modules:
         with suppress(ImportError):
-            import threadpoolctl
+            import threadpoolctl  # type: ignore[import-untyped]
 
             threadpoolctl.threadpool_limits(threads)
