@@ -1,7 +1,8 @@
-"""An endpoint: what a role or an executor holds of the bus. Streams (`streams`) driven by a loop, a clock and a connection.
+"""An endpoint: what a role or an executor holds of the bus. Streams (`streams`) driven by a loop, a clock and
+a connection.
 
-The rule of its user is one line: commit, then `send` and `commit`. `send` never blocks; what comes is taken with `next` or
-`drain`, in the canonical order; nothing polls.
+The rule of its user is one line: commit, then `send` and `commit`. `send` never blocks; what comes is taken
+with `next` or `drain`, in the canonical order; nothing polls.
 """
 
 from __future__ import annotations
@@ -40,11 +41,13 @@ class Endpoint:
         window: Letters of a stream on the wire that nobody has acknowledged.
         resend_after: Seconds of silence after which a stream is sent again.
         arrived: Set whenever letters wait; may be shared with the user's other sources of work.
-        on_acked: Called with (stream, member, (epoch, seq)) when a member's journal has it: outputs up to there can go.
+        on_acked: Called with (stream, member, (epoch, seq)) when a member's journal has it: outputs up to
+            there can go.
         on_presence: Called when somebody's presence changes: new, another incarnation, ended or expired.
         on_connect: Called at every connect, after presence and streams have been taken care of.
-        on_superseded: Called with (stream, epoch) when a receiver knows a higher epoch of our stream than ours: a former
-            process with a clock ahead of this one's, or another with the same name. Begin an epoch above it.
+        on_superseded: Called with (stream, epoch) when a receiver knows a higher epoch of our stream than
+            ours: a former process with a clock ahead of this one's, or another with the same name. Begin an
+            epoch above it.
     """
 
     def __init__(
@@ -111,7 +114,9 @@ class Endpoint:
         if self._owed:
             self._flush()
         if self._lease and self._bus.connected:
-            self._bus.publish(topics.presence(self._site, self.name), self._presence(False), qos=1, retain=True)
+            self._bus.publish(
+                topics.presence(self._site, self.name), self._presence(False), qos=1, retain=True
+            )
             await asyncio.sleep(0)  # the bus writes at the end of the loop's turn
         await self._bus.close()
 
@@ -150,7 +155,8 @@ class Endpoint:
         corr: str = "",
         cause: str = "",
     ) -> None:
-        """Sends a letter, now or when the window lets it: in order, until all of the audience have committed it.
+        """Sends a letter, now or when the window lets it: in order, until all of the audience have committed
+        it.
 
         Raises:
             Oversize: No broker would take it; nothing is sent and the number is not used.
@@ -167,9 +173,7 @@ class Endpoint:
             )  # fmt: skip
         out = self._out.get(stream)
         if out is None:
-            out = self._out[stream] = OutStream(
-                stream, window=self._window, resend_after=self._resend_after
-            )
+            out = self._out[stream] = OutStream(stream, window=self._window, resend_after=self._resend_after)
         out.put(epoch, seq, data, audience)
         self._pump(out)
 
@@ -365,7 +369,9 @@ class Endpoint:
         for out in self._out.values():
             if out.deadline is not None and now >= out.deadline and self._bus.connected:
                 self._put_on_wire(out, out.on_silence(now))
-        deadlines = [out.deadline for out in self._out.values() if out.deadline is not None and out.deadline > now]
+        deadlines = [
+            out.deadline for out in self._out.values() if out.deadline is not None and out.deadline > now
+        ]
         self._arm(min([self._beat_at, *self._expires.values(), *deadlines, now + 3600]))
 
 

@@ -122,7 +122,7 @@ class SchedulerFront:
             NotFound: The engine never saw it, or its reasons are no longer kept.
         """
         explanation = self._scheduler.engine.why(task, self._loop.now())
-        return {**explanation.data, "text": explanation.text()}
+        return {"task": task, "state": explanation.state, **explanation.facts, "text": explanation.text()}
 
     def nodes(self) -> list[View]:
         """Every node with what is free on it."""

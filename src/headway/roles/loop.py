@@ -98,6 +98,7 @@ class RoleLoop:
         self._trouble: Unavailable | None = None
         self._stopping = False
         self.steps = 0
+        self._stepped = asyncio.Event()
 
     # ── start ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -207,6 +208,7 @@ class RoleLoop:
             self._outbox.keep(seq, output)
             wire.send(output.stream, output.audience, output.epoch, seq, output.kind, output.body)
         self._answer(step, calls)
+        self._stepped.set()
         if step.changes and self._on_change is not None:
             self._on_change(step.changes)
         if self._bytes_since_snapshot > SNAPSHOT_BYTES:
@@ -256,6 +258,11 @@ class RoleLoop:
         except Unavailable as trouble:
             # The entries are safe; only the next restart takes longer.
             log.warning("no snapshot of the %s: %s", self.role.name, trouble)
+
+    async def stepped(self) -> None:
+        """Wait until the next step is on disk."""
+        self._stepped.clear()
+        await self._stepped.wait()
 
     def now(self) -> int:
         """The clock of the steps: never behind the last one."""

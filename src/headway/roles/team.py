@@ -105,6 +105,10 @@ class Team:
             log.exception("the %s ended by a defect", loop.role.name)
             self.failed.set()
 
+    async def planner_stepped(self) -> None:
+        """Wait for the planner's next step."""
+        await self._loops["planner"].stepped()
+
     # ── presence: who is late ─────────────────────────────────────────────────────────────────────────────────────────
 
     def _on_presence(self, presence: Presence) -> None:

@@ -1,0 +1,36 @@
+"""One function per thing a person starts: run a workflow inline, submit it to a service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def run_inline(workflow: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+    """Run a workflow in this process, through the same engine, roles, broker and workers as a service; return its result.
+
+    Args:
+        workflow: A function decorated with `@workflow`.
+
+    Raises:
+        Invalid: It was refused before anything ran.
+        RunFailed: A task failed for good.
+    """
+    from headway.api.inline import run
+
+    return run(workflow, args, kwargs or {}).result
+
+
+def submit(workflow: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+    """Hand a workflow to the service of this state folder; returns a `RunHandle`.
+
+    Raises:
+        Unavailable: No service runs: `headway up` starts one.
+        Invalid: It was refused.
+    """
+    from headway.client import Client
+
+    return Client().submit(workflow, *args, **(kwargs or {}))
+
+
+__all__ = ["run_inline", "submit"]

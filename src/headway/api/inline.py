@@ -1,0 +1,199 @@
+"""A run in this process: broker, roles and executor for one workflow, on a state folder that goes when it ends.
+
+It is the service without HTTP and without a future: the same roles over the same broker, the same journal, the same workers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headway.bus import topics
+from headway.bus.broker_nats import NatsBroker
+from headway.client.outcome import RunFailed, check_finished, decode
+from headway.client.packing import pack
+from headway.client.submission import Submission
+from headway.domain.resources import Node
+from headway.errors import HeadwayError
+from headway.execute import logs
+from headway.execute.agent import Agent
+from headway.execute.machine import this_machine
+from headway.roles.team import Team
+from headway.service.identity import OWNER
+from headway.settings import Settings, load
+from headway.store.blobs import Blobs
+from headway.store.sqlite import SqliteJournal
+
+#: Called with every change of the run: task and run views.
+Watch = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class InlineRun:
+    """What became of it.
+
+    Attributes:
+        view: The run view: state, counts, error.
+        result: The Python value.
+    """
+
+    view: dict[str, Any]
+    result: Any
+
+
+def run(
+    workflow: Any,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    *,
+    settings: Settings | None = None,
+    watch: Watch | None = None,
+    show_output: bool = True,
+) -> InlineRun:
+    """Trace, run to the end, clean up.
+
+    Args:
+        settings: The policy and the node are taken from them; the state folder is our own.
+        watch: Sees every change.
+        show_output: Whether what tasks print appears here, each line with the task's name.
+
+    Raises:
+        RunFailed: Its `fields["run"]` holds the view.
+    """
+    submission = pack(workflow, args, dict(kwargs))
+    folder = Path(tempfile.mkdtemp(prefix="headway-"))
+    settings = settings or load()
+    try:
+        with _quiet():
+            return asyncio.run(_Session(folder, settings, watch, show_output).run(submission))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Session:
+    """Everything a run needs, started and ended together."""
+
+    def __init__(self, folder: Path, settings: Settings, watch: Watch | None, show_output: bool) -> None:
+        self._folder, self._settings, self._watch, self._show = folder, settings, watch, show_output
+        self._blobs = Blobs(folder / "blobs", sync=False)
+        self._broker = NatsBroker(folder / "broker", site=settings.site)
+
+    async def run(self, submission: Submission) -> InlineRun:
+        node = this_machine(self._settings.node)
+        executor = topics.executor(node.name)
+        clients = (topics.planner(), topics.scheduler(), topics.resource_manager(), executor)
+        address = await self._broker.start(clients)
+        journal = SqliteJournal(self._folder / "journal.db", sync="normal")
+        policy = self._settings.policy
+        team = Team(
+            journal, self._blobs, address, epoch=1, site=self._settings.site, order=policy.order, discipline=policy.discipline
+        )
+        agent = Agent(node, self._folder, address, site=self._settings.site)
+        try:
+            await team.start()
+            changes = team.feed.subscribe()
+            first = asyncio.ensure_future(anext(changes))
+            await asyncio.sleep(0)  # the subscription stands before anything can change
+            await agent.start()
+            await self._node_known(team, node)
+            view = await self._to_the_end(team, submission, first, changes)
+        finally:
+            await agent.stop()
+            await team.stop()
+            await journal.close()
+            await self._broker.stop()
+        return self._outcome(view)
+
+    async def _node_known(self, team: Team, node: Node) -> None:
+        """Wait until the planner knows the node: so a demand it could never hold is refused, not left waiting."""
+        async with asyncio.timeout(10):
+            while node.name not in team.planner.nodes:
+                await team.planner_stepped()
+
+    async def _to_the_end(self, team: Team, submission: Submission, first: asyncio.Future[Any], changes: Any) -> dict[str, Any]:
+        for data in submission.blobs.values():
+            self._blobs.put(data)
+        body = {"values": {}, "bundle": "", **submission.body, "key": None, "by": OWNER}
+        await team.front.submit(body)
+        with _cancelling(lambda: team.front.cancel(submission.run, "interrupted", OWNER)):
+            change = await first
+            while True:
+                self._tell(change)
+                if change.get("type") == "run" and change["state"] != "running":
+                    break
+                change = await anext(changes)
+        return await team.front.run(submission.run)
+
+    def _tell(self, change: dict[str, Any]) -> None:
+        if self._watch is not None:
+            self._watch(change)
+        if self._show and change.get("type") == "task" and change["ended"]:
+            self._print_log(change["id"], change["name"])
+
+    def _print_log(self, task: str, name: str) -> None:
+        data, _ = logs.read(self._folder, task)
+        for line in data.decode(errors="replace").splitlines():
+            if line and not logs.is_header(line):
+                print(f"{name} | {line}", file=sys.stderr, flush=True)
+
+    def _outcome(self, view: dict[str, Any]) -> InlineRun:
+        try:
+            check_finished(view)
+        except RunFailed as failed:
+            error = view.get("error") or {}
+            if error.get("traceback"):
+                raise RunFailed(failed.message, hint=error["traceback"].rstrip(), run=view) from None
+            raise
+        return InlineRun(view, decode(view["result"], self._blobs.get))
+
+
+@contextmanager
+def _cancelling(cancel: Callable[[], Any]) -> Iterator[None]:
+    """The first Ctrl-C cancels the run and lets its tasks end; the second ends this process's part of it at once."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    pending: list[asyncio.Future[Any]] = []
+
+    def interrupted() -> None:
+        if pending:
+            assert task is not None
+            task.cancel()
+            return
+        print("Cancelling; Ctrl-C again to stop at once.", file=sys.stderr, flush=True)
+        pending.append(asyncio.ensure_future(cancel()))
+
+    try:
+        loop.add_signal_handler(signal.SIGINT, interrupted)
+    except (ValueError, NotImplementedError, RuntimeError):  # not the main thread: whoever runs us handles signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        for future in pending:
+            if future.done() and not future.cancelled() and isinstance(future.exception(), HeadwayError):
+                logging.getLogger("headway").debug("cancel: %s", future.exception())
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Our own log lines are for operators of a service, not for somebody who called a function."""
+    logger = logging.getLogger("headway")
+    before = logger.level
+    if not os.environ.get("HEADWAY_DEBUG"):
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
