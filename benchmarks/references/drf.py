@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from typing import Any
 
 from benchmarks.references import Absent, Case, Outcome, all_met, first
@@ -65,7 +66,7 @@ def tree(row: Mapping[str, Any]) -> Iterator[Check]:
 
 def kueue(row: Mapping[str, Any]) -> Iterator[Check]:
     """Kueue's dominant resource share of a queue that borrows."""
-    found = borrowed_share(row["usage"], row["nominal"], row["lendable"], row["weight"])
+    found = borrowed_share(row["usage"], row["nominal"], row["lendable"], Fraction(str(row["weight"])))
     yield row["id"], row["expect"], {"resource": found.resource, "value": found.shown}
 
 
