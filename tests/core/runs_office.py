@@ -244,7 +244,9 @@ def random_workflow(seed: int) -> tuple[Workflow, dict[str, Ref]]:
         elif kind == "zip" and maps:
             source = Output(chance.choice(maps))
         elif kind == "zip" and names:
-            source = ListOf(tuple(chance.choice((Output(chance.choice(names)), Value("v1"))) for _ in range(3)))
+            source = ListOf(
+                tuple(chance.choice((Output(chance.choice(names)), Value("v1"))) for _ in range(3))
+            )
         else:
             source = Value(f"v{chance.randrange(4)}")
         if kind in ("map", "zip"):

@@ -78,7 +78,11 @@ def test_a_gather_over_many_items_is_offered_when_it_is_ready() -> None:
         assert table.offered() == []
     table.report("p[19]")
     (offer,) = table.plan().offers
-    assert (offer.task.id, offer.task.after, list(offer.inputs)) == ("r/sum", (), [f"p[{n}]" for n in range(20)])
+    assert (offer.task.id, offer.task.after, list(offer.inputs)) == (
+        "r/sum",
+        (),
+        [f"p[{n}]" for n in range(20)],
+    )
 
 
 def test_a_map_over_a_result_grows_when_the_length_is_known_and_items_flow_on_alone() -> None:
@@ -142,13 +146,22 @@ def test_an_item_of_a_literal_list_waits_only_for_the_results_in_it() -> None:
     offers = {offer.task.id: offer.task.after for offer in table.plan().offers}
     assert offers == {"r/a": (), "r/b": (), "r/f[0]": ("r/a",), "r/f[1]": ("r/b",), "r/f[2]": ()}
     table.report("a", "failed")
-    assert table.states() == {"a": "failed", "b": "queued", "f[0]": "skipped", "f[1]": "waiting", "f[2]": "queued"}
+    assert table.states() == {
+        "a": "failed",
+        "b": "queued",
+        "f[0]": "skipped",
+        "f[1]": "waiting",
+        "f[2]": "queued",
+    }
 
 
 def test_items_that_grow_after_their_own_parent_died_are_skipped_alone() -> None:
     """`g` is zipped with a result that comes late; by then one item of the map it follows has failed."""
     table = Table(
-        spec("f", Value("v"), mapped=1), spec("late"), spec("g", Output("f"), Output("late"), mapped=2), v=listing(2)
+        spec("f", Value("v"), mapped=1),
+        spec("late"),
+        spec("g", Output("f"), Output("late"), mapped=2),
+        v=listing(2),
     )
     table.report("f[1]", "failed")
     table.report("late", value=[1, listing(2)])
@@ -202,7 +215,10 @@ def test_the_jitter_of_siblings_differs_and_is_the_same_in_a_replay() -> None:
 
 def test_siblings_of_a_failed_item_go_on_and_only_its_heirs_are_skipped() -> None:
     table = Table(
-        spec("f", Value("v"), mapped=1), spec("g", Output("f"), mapped=1), spec("sum", Output("g")), v=listing(3)
+        spec("f", Value("v"), mapped=1),
+        spec("g", Output("f"), mapped=1),
+        spec("sum", Output("g")),
+        v=listing(3),
     )
     table.plan()
     table.report("f[1]", "failed")
@@ -257,7 +273,9 @@ def test_at_most_once_ends_unknown_and_its_heirs_are_skipped(what: str) -> None:
     assert table.states() == {"a": "unknown", "b": "skipped"}
     plan = table.plan()
     assert plan.offers == []
-    assert ("r/a" in dict(plan.withdraw)) == (what == "preempted"), "the scheduler queues a preempted task by itself"
+    assert ("r/a" in dict(plan.withdraw)) == (what == "preempted"), (
+        "the scheduler queues a preempted task by itself"
+    )
     with pytest.raises(Conflict, match="nothing to run again"):
         table.runs.retry("r", 40)
 
@@ -401,7 +419,13 @@ def test_a_demand_that_no_node_holds_is_refused_with_what_the_largest_has() -> N
     refuse_impossible(fits, [])
     with pytest.raises(Invalid) as caught:
         refuse_impossible(Workflow("w", (spec("big", demand=Demand(9000, 2**20)),)), [small, large])
-    assert caught.value.fields == {"task": "big", "resource": "cpu", "asked": 9000, "largest": 8000, "node": "n2"}
+    assert caught.value.fields == {
+        "task": "big",
+        "resource": "cpu",
+        "asked": 9000,
+        "largest": 8000,
+        "node": "n2",
+    }
     assert "task 'big' asks for cpu 9, memory 1 MiB" in str(caught.value)
     assert "n2 (cpu 8, memory 16 GiB), has 8 of cpu, not 9" in str(caught.value)
 

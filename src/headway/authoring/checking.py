@@ -67,8 +67,16 @@ class Signature:
         try:
             bound = self._signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise Invalid(f"{self.who}: {error}", hint=self._advice(kwargs)) from None
+            known = list(self._signature.parameters)
+            unknown = [name for name in kwargs if name not in known]
+            if unknown and not self._takes_any_name():
+                hint = nearest(unknown[0], known) if known else "it takes no parameters"
+                raise Invalid(f"{self.who} has no parameter {unknown[0]!r}", hint=hint) from None
+            raise Invalid(f"{self.who}: {error}", hint=f"it takes {self._signature}") from None
         return self._pairs(bound.arguments)
+
+    def _takes_any_name(self) -> bool:
+        return any(p.kind is inspect.Parameter.VAR_KEYWORD for p in self._signature.parameters.values())
 
     def _pairs(self, arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
         for name, value in arguments.items():
@@ -81,11 +89,6 @@ class Signature:
             else:
                 yield name, wanted, value
 
-    def _advice(self, kwargs: Mapping[str, Any]) -> str:
-        known = list(self._signature.parameters)
-        unknown = [name for name in kwargs if name not in known]
-        return nearest(unknown[0], known) if unknown and known else f"it takes {self._signature}"
-
     def read_text(self, texts: Mapping[str, str]) -> dict[str, Any]:
         """Arguments typed on a command line, as the values their parameters want: `{"n": "3"}` -> `{"n": 3}`.
 
@@ -93,9 +96,8 @@ class Signature:
             Invalid: Names the parameter, what came and what was wanted.
         """
         known = list(self._signature.parameters)
-        free = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in self._signature.parameters.values())
         for name in texts:
-            if name not in known and not free:
+            if name not in known and not self._takes_any_name():
                 hint = nearest(name, known) if known else "it takes no parameters"
                 raise Invalid(f"{self.who} has no parameter {name!r}", hint=hint)
         return {name: self._read(name, text) for name, text in texts.items()}

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import pickle
+import re
 import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -146,10 +147,12 @@ def short(value: Any) -> str:
         text = _REPR.repr(value)
     except Exception:  # a user's __repr__ may do anything
         text = f"<{type(value).__name__}>"
-    text = text.encode("utf-8", "replace").decode()
+    # An address differs from process to process; the same submission must look the same when it is sent again.
+    text = _ADDRESS.sub("", text.encode("utf-8", "replace").decode())
     return text if len(text) <= _TEXT_LIMIT else f"{text[: _TEXT_LIMIT - 1]}…"
 
 
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = _TEXT_LIMIT
 _REPR.maxlevel = 4
@@ -213,10 +216,6 @@ def dumps(value: Any) -> bytes:
         _Pickler(buffer, protocol=5).dump(value)
     except HeadwayError:
         raise
-    except RecursionError:
-        raise Unpicklable(
-            f"{short(value)} is nested too deeply to be sent to a worker", hint="pass flatter data"
-        ) from None
     except Exception as error:
         raise Unpicklable(
             f"{short(value)}, a {type(value).__name__}, cannot be sent to another process: {error}",

@@ -239,7 +239,11 @@ def _grow(run: Run, step: Step, now: int) -> None:
             free(run, step, run.rows_of(step))
         if _levels(run, step) < LOOK_AHEAD:
             for row in run.rows_of(step):
-                if run.state[row] == WAITING and not run.flags[row] & OFFERED and _all_offered(run, step, row):
+                if (
+                    run.state[row] == WAITING
+                    and not run.flags[row] & OFFERED
+                    and _all_offered(run, step, row)
+                ):
                     offer(run, step, row)
             look_ahead(run, step, step.base + step.rows - 1, renew=True)
     for number, _ in step.children:

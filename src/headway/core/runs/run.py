@@ -282,7 +282,9 @@ class Run:
             assert self.flags[row] & OFFERED, f"{story}: but nobody was told"
         if state == WAITING:
             assert not self.is_free(step, row), f"{story}: but waits for nothing"
-            dead = [self.id_of(*parent) for parent in self.parents_of(step, row) if self.state[parent[1]] in DEAD]
+            dead = [
+                self.id_of(*parent) for parent in self.parents_of(step, row) if self.state[parent[1]] in DEAD
+            ]
             if step.items is None:  # its items will be skipped one by one as soon as they are known
                 dead = [step.spec.name] if step.doomed else []
             assert not dead, f"{story}: for {dead}, which will never finish"
