@@ -105,8 +105,9 @@ class Engine:
         """
         world = self.world
         self._tick(now)
-        for claim in [claim for claim in world.claims.values() if claim.ready]:
-            world.fulfil(claim, now)
+        if world.claims:
+            for claim in [claim for claim in world.claims.values() if claim.ready]:
+                world.fulfil(claim, now)
         place_all(world, now)
         self._victim_wake = victims.make_room(world, now)
         trains.call_back(world)
@@ -175,8 +176,10 @@ class Engine:
         world = self.world
         for override in world.overrides.expired(now) if world.overrides.active else ():
             self._end_override(override, now)
-        world.end_delays(now)
-        trains.overdue(world, now)
+        if world.delays:
+            world.end_delays(now)
+        if world.timers:
+            trains.overdue(world, now)
 
     # ── nodes ───────────────────────────────────────────────────────────────────────────────────────────────
 

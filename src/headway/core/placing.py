@@ -70,7 +70,7 @@ def _skip(world: World, now: int) -> None:
 def _on_best(world: World, shape: Shape, space: Space, now: int) -> None:
     head = shape.head()
     assert head is not None
-    left = shape.fits[0][0]
+    left = score(shape, space)
     other = world.nodes.runner_up(shape)
     if other is None:
         reason = Reason("best_fit", (("score", left),))

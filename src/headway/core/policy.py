@@ -45,6 +45,7 @@ class Policy:
             classes += 1
         #: How many of the leading orders are classes; none: nothing preempts.
         self.classes = classes
+        self._below = WIDTH * (len(names) - classes)
 
     def key(self, entry: Entry, book: Book) -> int:
         """Where a task stands, packed into one integer so that a heap compares once; smaller goes first.
@@ -57,13 +58,14 @@ class Policy:
             key = key << WIDTH | max(0, min(part.key(entry, book), _LIMIT))
         return key - (entry.boost << self._boost) if entry.boost else key
 
-    def rank(self, entry: Entry, book: Book) -> int:
-        """The class a task preempts and is preempted by; smaller is better. All are equal where nothing
-        preempts."""
-        rank = 0
-        for part in self.parts[: self.classes]:
-            rank = rank << WIDTH | max(0, min(part.key(entry, book), _LIMIT))
-        return rank
+    def rank(self, key: int, boost: int) -> int:
+        """The class that a task of this key preempts and is preempted by; smaller is better.
+
+        All are equal where nothing preempts. A boost changes the place in line, never the class.
+        """
+        if not self.classes:
+            return 0
+        return (key + (boost << self._boost) if boost else key) >> self._below
 
     def parts_of(self, entry: Entry, book: Book) -> tuple[tuple[str, int], ...]:
         """The key by component, for explanations."""

@@ -14,10 +14,12 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
+from headway.core.placement.best_fit import Size
 from headway.core.placement.space import Imagined, Space
 from headway.core.state import Entry
 from headway.domain.resources import Demand
@@ -31,6 +33,8 @@ Slot = tuple[int, int, "Shape"]
 #: Parked shapes tried one by one against a freed node, before one NumPy mask over all of them is cheaper
 #: (SPIKES: about 64).
 ONE_BY_ONE = 64
+#: With no more shapes than this left by the mask, the best is sought among them and not along the line.
+FEW = 32
 
 
 class Shape:
@@ -43,15 +47,16 @@ class Shape:
         heap: Its queue, with dead elements. `count`: the living.
         slot: Its element among the heads while anything is queued.
         parked: Something is queued, and it fits on no node, but perhaps on one freed since.
-        fits: Lazy heap of (score, node, node's version), kept by `Nodes`; `seen`: how far in the log of
-            changes.
+        fits: Lazy heap of (score, node, node's version) of the best nodes, kept by `Nodes`. `beyond`: the
+            best score that is not in it. `seen`: how far it is in the log of changes. `parts`: see
+            `best_fit`.
         live: Leases of this shape.
         search_at: No search for victims before (microseconds); see `preemption`.
     """
 
     __slots__ = (
-        "count", "cpu", "demand", "fits", "gpu", "heap", "id", "live", "memory", "other", "parked",
-        "per_device", "pin", "search_at", "seen", "share", "slot", "thirsty", "whole",
+        "beyond", "count", "cpu", "demand", "fits", "gpu", "heap", "id", "live", "memory", "other", "parked",
+        "parts", "per_device", "pin", "search_at", "seen", "share", "slot", "thirsty", "whole",
     )  # fmt: skip
 
     def __init__(self, ident: int, demand: Demand, pin: str) -> None:
@@ -71,6 +76,8 @@ class Shape:
         self.parked = False
         self.fits: list[tuple[int, int, int]] = []
         self.seen = -1
+        self.beyond: tuple[int, int] | None = None
+        self.parts: dict[Size, int] = {}
         self.live = 0
         self.thirsty: dict[int, None] = {}
         self.search_at = 0
@@ -112,7 +119,7 @@ class Queue:
         #: Shapes whose head changed since trains last looked.
         self.arrived: dict[int, Shape] = {}
         self.size = 0
-        self._columns: npt.NDArray[np.int64] = np.zeros((4, 64), np.int64)
+        self._columns: npt.NDArray[np.int64] = np.zeros((3, 64), np.int64)
         self._is_parked: npt.NDArray[np.bool_] = np.zeros(64, np.bool_)
 
     def shape(self, demand: Demand, pin: str = "") -> Shape:
@@ -128,7 +135,7 @@ class Queue:
         if shape.id >= self._is_parked.shape[0]:
             self._columns = np.concatenate([self._columns, np.zeros_like(self._columns)], axis=1)
             self._is_parked = np.concatenate([self._is_parked, np.zeros_like(self._is_parked)])
-        self._columns[:, shape.id] = (shape.cpu, shape.memory, shape.whole, shape.share)
+        self._columns[:, shape.id] = (shape.cpu, shape.memory, shape.gpu)
 
     def push(self, entry: Entry, key: int) -> None:
         """Puts a task in line."""
@@ -173,7 +180,9 @@ class Queue:
             if new is not None:
                 insort(self.parked, new)
             else:
-                shape.parked = False  # nobody will try it against freed nodes: it looks for itself when it is queued for
+                shape.parked = (
+                    False  # nobody will try it against freed nodes: it looks for itself when it is queued for
+                )
             self._is_parked[shape.id] = shape.parked
         shape.slot = new
         if new is not None and not shape.parked:
@@ -223,14 +232,13 @@ class Queue:
         """The best parked head that fits this node, or None."""
         if not space.open:
             return None
-        cpu, memory, idle, roomiest = space.cpu, space.memory, space.idle, space.roomiest
+        cpu, memory, reach = space.cpu, space.memory, space.reach
         parked = self.parked
-        for slot in parked[:ONE_BY_ONE]:
+        for slot in parked if len(parked) <= ONE_BY_ONE else parked[:ONE_BY_ONE]:
             shape = slot[2]
             if (
-                shape.cpu <= cpu
-                and shape.share <= roomiest
-                and shape.whole <= idle
+                shape.gpu <= reach
+                and shape.cpu <= cpu
                 and shape.memory <= memory
                 and (not (shape.other or shape.pin) or space.fits(shape))
             ):
@@ -242,14 +250,15 @@ class Queue:
     def _first_by_mask(self, space: Space) -> Slot | None:
         columns = self._columns
         mask = self._is_parked & (columns[0] <= space.cpu) & (columns[1] <= space.memory)
-        mask &= (columns[2] <= space.idle) & (columns[3] <= space.roomiest)
-        best: Slot | None = None
-        for index in np.flatnonzero(mask):
-            shape = self.shapes[index]
-            slot = shape.slot
-            if slot is not None and (best is None or slot < best) and space.fits(shape):
-                best = slot
-        return best
+        mask &= columns[2] <= space.reach
+        fitting = np.flatnonzero(mask).tolist()
+        if len(fitting) > FEW:  # one of them stands near the front
+            for slot in islice(self.parked, ONE_BY_ONE, None):
+                if mask[slot[2].id] and space.fits(slot[2]):
+                    return slot
+            return None
+        slots = [self.shapes[index].slot for index in fitting if space.fits(self.shapes[index])]
+        return min((slot for slot in slots if slot is not None), default=None)
 
     def rival(self, space: Space, imagined: Imagined, shape: Shape, strict: bool) -> Slot | None:
         """The best head of any other shape that would fit this node as imagined; under strict the best head

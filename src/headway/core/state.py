@@ -17,9 +17,8 @@ a preemption.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headway.core.decisions import Reason
 from headway.core.events import TaskOffered
@@ -258,8 +257,7 @@ class Claim:
         return not (self.cpu or self.memory or any(self.gpus.values()) or any(self.other.values()))
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(NamedTuple):
     """What is kept of an attempt that ended, for `why`.
 
     Attributes:

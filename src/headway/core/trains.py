@@ -42,7 +42,7 @@ def ride(world: World, entry: Entry) -> int | None:
 
 def fill(world: World, now: int) -> None:
     """Tops up the leases that run dry. Comes after placing: what could start elsewhere has done so."""
-    if not world.settings.train_span:
+    if not world.settings.train_span or not (world.touched or world.queue.arrived):
         world.touched.clear()
         world.queue.arrived.clear()
         return
@@ -213,7 +213,7 @@ def _yield_to(world: World, shape: Shape, slot: Slot) -> None:
     costs."""
     entry = shape.head()
     assert entry is not None
-    rank, key = world.policy.rank(entry, world), slot[0]
+    rank, key = world.policy.rank(slot[0], entry.boost), slot[0]
     best: tuple[int, int, Lease, list[Member]] | None = None
     for leases in world.trains.values():
         for lease in leases.values():

@@ -187,6 +187,8 @@ class World:
     # ── waiting for other tasks ─────────────────────────────────────────────────────────────────────────────
 
     def _wait_for(self, entry: Entry) -> None:
+        if not entry.task.after:
+            return
         entry.waits = tuple(dict.fromkeys(t for t in entry.task.after if t not in self.finished))
         for task in entry.waits:
             self.waiters.setdefault(task, []).append(entry)
@@ -246,7 +248,7 @@ class World:
             entry.attempt += 1
         member = Member(entry, lease, entry.attempt, lease.next, now, self.remaining(entry))
         member.key = key
-        member.rank = self.policy.rank(entry, self)
+        member.rank = self.policy.rank(key, entry.boost)
         member.reason = reason
         self._count_rank(member.rank, 1)
         entry.member = member
@@ -255,7 +257,8 @@ class World:
         lease.outstanding += member.expected
         if len(lease.members) > 1:
             self.trains.setdefault(lease.shape.id, {})[lease.id] = lease
-        self.touched[lease.id] = lease
+        if entry.family.cap > 1:
+            self.touched[lease.id] = lease  # its kind may ride on trains
         self.out.append(
             Start(
                 entry.task.id,
@@ -304,7 +307,8 @@ class World:
     def rerank(self, member: Member) -> None:
         """The task was edited: its class may be another."""
         self._count_rank(member.rank, -1)
-        member.rank = self.policy.rank(member.entry, self)
+        member.key = self.policy.key(member.entry, self)
+        member.rank = self.policy.rank(member.key, member.entry.boost)
         self._count_rank(member.rank, 1)
 
     def _count_rank(self, rank: int, change: int) -> None:
@@ -406,8 +410,8 @@ class World:
             self.queue.push(entry, self.policy.key(entry, self))
         self.ranks.clear()
         for member in self.members():
-            member.rank = self.policy.rank(member.entry, self)
             member.key = self.policy.key(member.entry, self)
+            member.rank = self.policy.rank(member.key, member.entry.boost)
             self._count_rank(member.rank, 1)
 
     def members(self) -> Iterator[Member]:

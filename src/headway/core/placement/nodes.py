@@ -1,18 +1,26 @@
 """All nodes, and for each shape the best of them.
 
-Each shape keeps a heap of (score, node, version) that is brought up to date only when the shape looks: a log
-of changed nodes says what to score again, and an element whose version is not the node's is dead. So a change
-costs nothing to shapes that do not look, and a node is always met under its present score: best fit is exact.
+Each shape keeps a short heap of (score, node, version): its best `NEAREST` nodes when it last looked at all
+of them (one NumPy pass), and every node that changed since (a log says which). An element whose version is
+not the node's is dead. When the living ones run out, or are worse than the best that was left out, all nodes
+are looked at again. So a change costs nothing to shapes that do not look, a look costs little, and best fit
+is exact.
 """
 
 from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
 
-from headway.core.placement.best_fit import score
+import numpy as np
+import numpy.typing as npt
+
+from headway.core.placement.best_fit import Size, part, score
 from headway.core.placement.space import Space
 from headway.core.queue import Shape
 from headway.domain.resources import Node
+
+#: How many nodes a shape keeps in sight.
+NEAREST = 32
 
 
 class Nodes:
@@ -25,22 +33,30 @@ class Nodes:
         self._base = 0
         #: Nodes on which something came free since the parked shapes were last tried against them.
         self.freed: dict[int, Space] = {}
+        # Columns by node: cpu, memory, reach (-1 where nothing may be placed), level, number of its size.
+        # Nodes in `_behind` changed since they were written.
+        self._columns: npt.NDArray[np.int64] = np.zeros((5, 16), np.int64)
+        self._behind: dict[int, None] = {}
+        self._sizes: dict[Size, int] = {}
 
     def join(self, node: Node, incarnation: str) -> Space:
         """The space of a node that is new here."""
         space = Space(len(self.all), node, incarnation)
         self.all.append(space)
         self.by_name[node.name] = space
+        if space.index >= self._columns.shape[1]:
+            self._columns = np.concatenate([self._columns, np.zeros_like(self._columns)], axis=1)
         self.changed(space, freed=True)
         return space
 
     def changed(self, space: Space, freed: bool) -> None:
         """To be told after every change of a node."""
         self._log.append(space.index)
+        self._behind[space.index] = None
         if freed:
             self.freed[space.index] = space
         if len(self._log) > 4 * len(self.all) + 1024:
-            # A shape that last looked before what is dropped here scores all nodes anew: fewer than it
+            # A shape that last looked before what is dropped here looks at all nodes anew: fewer than it
             # missed.
             half = len(self._log) // 2
             self._base += half
@@ -48,38 +64,83 @@ class Nodes:
 
     def best(self, shape: Shape) -> Space | None:
         """The node with the best score on which the shape fits, or None."""
-        self._refresh(shape)
-        heap, spaces = shape.fits, self.all
-        while heap:
-            _, index, version = heap[0]
-            if spaces[index].version == version:
-                return spaces[index]
-            heappop(heap)
-        return None
+        if shape.pin:
+            only = self.by_name.get(shape.pin)
+            return only if only is not None and only.fits(shape) else None
+        self._catch_up(shape)
+        return self._first(shape)
+
+    def _first(self, shape: Shape, without: int = -1) -> Space | None:
+        spaces = self.all
+        while True:
+            heap = shape.fits
+            while heap:
+                left, index, version = heap[0]
+                if spaces[index].version == version:
+                    if shape.beyond is not None and (left, index) >= shape.beyond:
+                        break  # what was left out may be better
+                    return spaces[index]
+                heappop(heap)
+            if shape.beyond is None:
+                return None
+            self._look_at_all(shape, without)
 
     def runner_up(self, shape: Shape) -> tuple[str, int] | None:
         """When the best node has been chosen and is about to change: the next best node and its score."""
-        heap, spaces = shape.fits, self.all
-        heappop(heap)  # the best one: its element dies with the placement anyway
-        while heap:
-            left, index, version = heap[0]
-            if spaces[index].version == version:
-                return spaces[index].name, left
-            heappop(heap)
-        return None
+        if shape.pin:
+            return None
+        _, best, _ = heappop(shape.fits)  # dies with the placement anyway
+        space = self._first(shape, without=best)
+        return (space.name, shape.fits[0][0]) if space is not None else None
 
-    def _refresh(self, shape: Shape) -> None:
+    def _catch_up(self, shape: Shape) -> None:
+        """Scores what changed since the shape last looked."""
         end = self._base + len(self._log)
         if shape.seen == end:
             return
         missed = self._log[shape.seen - self._base :] if shape.seen >= self._base else []
-        if not missed or len(missed) > len(self.all) or len(shape.fits) > 4 * len(self.all) + 64:
-            shape.fits = [(score(shape, s), s.index, s.version) for s in self.all if s.fits(shape)]
-            heapify(shape.fits)
-        else:
-            heap = shape.fits
-            for index in dict.fromkeys(missed):
-                space = self.all[index]
-                if space.fits(shape):
-                    heappush(heap, (score(shape, space), index, space.version))
+        if (
+            not missed
+            or len(missed) > len(self.all) + NEAREST
+            or len(shape.fits) > 4 * NEAREST + len(self.all)
+        ):
+            self._look_at_all(shape)
+            return
+        heap = shape.fits
+        for index in dict.fromkeys(missed):
+            space = self.all[index]
+            if space.fits(shape):
+                heappush(heap, (score(shape, space), index, space.version))
         shape.seen = end
+
+    def _look_at_all(self, shape: Shape, without: int = -1) -> None:
+        """The shape's heap anew, from the columns; without a node that is about to change."""
+        shape.seen = self._base + len(self._log)
+        self._write_columns()
+        cpu, memory, reach, level, size = self._columns[:, : len(self.all)]
+        left = level - np.array([part(shape, one) for one in self._sizes], np.int64)[size]
+        fitting = np.flatnonzero((cpu >= shape.cpu) & (memory >= shape.memory) & (reach >= shape.gpu))
+        fitting = fitting[fitting != without]
+        if shape.other:
+            fitting = fitting[[self.all[index].fits(shape) for index in fitting.tolist()]]
+        # The score and the index in one number, so that ties are told apart as everywhere: the first node
+        # wins.
+        count = len(self.all)
+        order = left[fitting] * count + fitting
+        shape.beyond = None
+        if len(order) > NEAREST:
+            order = np.partition(order, NEAREST)
+            shape.beyond = divmod(int(order[NEAREST]), count)
+            order = order[:NEAREST]
+        found = (divmod(one, count) for one in order.tolist())
+        shape.fits = [(one, index, self.all[index].version) for one, index in found]
+        heapify(shape.fits)
+
+    def _write_columns(self) -> None:
+        columns = self._columns
+        for index in self._behind:
+            space = self.all[index]
+            number = self._sizes.setdefault(space.size, len(self._sizes))
+            reach = space.reach if space.open else -1
+            columns[:, index] = (space.cpu, space.memory, reach, space.level, number)
+        self._behind.clear()

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from headway.core.placement.best_fit import level
 from headway.domain.resources import Node
 from headway.domain.units import MILLI
 
@@ -24,14 +25,17 @@ class Space:
         cpu, memory, other: Free. Below zero if the node shrank under what runs on it.
         devices: Free milli of each GPU; `sizes` 1000 for one that is there, 0 for one that went.
         gpu: Their sum. `idle`: how many are wholly free. `roomiest`: the most that any single one has free.
+        reach: The largest GPU demand that fits: a share up to the roomiest device, or so many idle ones.
+        level: What is free in the measure of best fit. `size`: the capacity, equal for nodes that score
+            alike.
         leases: What is held here, by lease.
         claims: Who takes what comes free, first come first.
     """
 
     __slots__ = (
         "claims", "cordoned", "cpu", "cpu_size", "devices", "gone", "gpu", "gpu_size", "idle", "incarnation",
-        "index", "leases", "memory", "memory_size", "name", "node", "open", "other", "other_size",
-        "roomiest", "sizes", "version",
+        "index", "leases", "level", "memory", "memory_size", "name", "node", "open", "other", "other_size",
+        "reach", "roomiest", "size", "sizes", "version",
     )  # fmt: skip
 
     def __init__(self, index: int, node: Node, incarnation: str) -> None:
@@ -45,6 +49,7 @@ class Space:
         self.leases: dict[int, Lease] = {}
         self.claims: list[Claim] = []
         self.cpu = self.memory = 0
+        self.gpu = self.idle = self.roomiest = self.reach = self.level = 0
         self.cpu_size = self.memory_size = 0
         self.devices: list[int] = []
         self.sizes: list[int] = []
@@ -70,27 +75,30 @@ class Space:
         for name in sorted({*named, *self.other}):
             self.other[name] = self.other.get(name, 0) + named.get(name, 0) - self.other_size.get(name, 0)
         self.other_size = {name: amount for name, amount in node.other if amount}
+        self.size = (node.cpu, node.memory, node.gpus, node.other)
         self.changed()
 
     def changed(self) -> None:
         """Brings the sums up to date after any change."""
-        self.version += 1
         self.open = not (self.gone or self.cordoned)
+        self._recount()
+
+    def _recount(self) -> None:
+        self.version += 1
         devices = self.devices
         if devices:
             self.gpu = sum(devices)
             self.idle = devices.count(MILLI)
             self.roomiest = max(devices)
-        else:
-            self.gpu = self.idle = self.roomiest = 0
+            self.reach = max(self.idle * MILLI, self.roomiest)
+        self.level = level(self)
 
     def fits(self, shape: Shape) -> bool:
         """Whether the shape could start here now."""
         return (
             shape.cpu <= self.cpu
             and shape.memory <= self.memory
-            and shape.whole <= self.idle
-            and shape.share <= self.roomiest
+            and shape.gpu <= self.reach
             and self.open
             and (not shape.pin or shape.pin == self.name)
             and (not shape.other or all(amount <= self.other.get(name, 0) for name, amount in shape.other))
@@ -110,7 +118,7 @@ class Space:
         chosen = pick_devices(self.devices, shape)
         for index in chosen:
             self.devices[index] -= shape.per_device
-        self.changed()
+        self._recount()
         return chosen
 
     def give(self, shape: Shape, devices: tuple[int, ...]) -> None:
@@ -123,7 +131,7 @@ class Space:
             self.devices[index] += shape.per_device
         for claim in self.claims:
             self.absorb(claim)
-        self.changed()
+        self._recount()
 
     def absorb(self, claim: Claim) -> None:
         """Moves what is free and the claim still misses from free to the claim."""

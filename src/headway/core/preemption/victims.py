@@ -42,41 +42,50 @@ def make_room(world: World, now: int) -> int | None:
     if not world.settings.preempt or not world.policy.classes or not world.ranks:
         return None
     wake: int | None = None
-    searches = 0
     worst = max(world.ranks)
-    for shape in _candidates(world):
+    searches = 0
+    for shape in _waiting(world, worst):
         while searches < SEARCHES:
             entry = shape.head()
-            if entry is None or world.policy.rank(entry, world) >= worst:
+            if entry is None or entry.item is None or world.policy.rank(entry.item[0], entry.boost) >= worst:
                 break
             if shape.search_at > now:
                 wake = _earlier(wake, shape.search_at)
                 break
             searches += 1
-            plan, ripe = _search(world, entry, now)
+            plan, ripe = _search(world, entry, world.policy.rank(entry.item[0], entry.boost), now)
             if plan is None:
                 shape.search_at = now + PAUSE
                 wake = _earlier(wake, max(ripe, shape.search_at) if ripe is not None else None)
                 break
             _carry_out(world, entry, plan, now)
-        if world.policy.strict:
-            break
     return wake
 
 
-def _candidates(world: World) -> list[Shape]:
-    """Shapes whose heads found no place, best head first; under strict only the head of the line."""
-    slots = sorted(shape.slot for shape in world.queue.shapes if shape.slot is not None)
-    return [slot[2] for slot in slots]
+def _waiting(world: World, worst: int) -> list[Shape]:
+    """Shapes whose heads found no place and outrank somebody, best head first; under strict the head of the
+    line."""
+    queue = world.queue
+    if world.policy.strict:
+        first = queue.first_open()
+        return [first[2]] if first is not None else []
+    found = []
+    for slot in queue.parked:
+        head = slot[2].head()
+        assert head is not None
+        if world.policy.rank(slot[0], head.boost) < worst:
+            found.append(slot[2])
+        elif not head.boost:
+            break  # heads stand in the order of their classes, but for those that are boosted
+    return found
 
 
 def _earlier(a: int | None, b: int | None) -> int | None:
     return b if a is None else a if b is None else min(a, b)
 
 
-def _search(world: World, entry: Entry, now: int) -> tuple[Plan | None, int | None]:
+def _search(world: World, entry: Entry, rank: int, now: int) -> tuple[Plan | None, int | None]:
     """The cheapest plan over all nodes, or None and when a victim too young now will be old enough."""
-    rank = world.policy.rank(entry, world)
     best: Plan | None = None
     ripe: int | None = None
     for space in world.nodes.all:
