@@ -49,7 +49,7 @@ def status(settings: Settings) -> dict[str, Any]:
 
 def status_lines(found: dict[str, Any]) -> dict[str, str]:
     """For people."""
-    lines = {"service": "up" if found["up"] else "down", "state folder": found["state"]}
+    lines = {"headway": "up" if found["up"] else "down", "state folder": found["state"]}
     if "problem" in found:
         lines["problem"] = found["problem"]
     if found.get("url"):

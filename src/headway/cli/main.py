@@ -14,7 +14,7 @@ from pathlib import Path
 
 import typer
 
-from headway.cli import listing_commands, run_commands, service_commands
+from headway.cli import demo, listing_commands, run_commands, service_commands
 from headway.errors import HeadwayError
 
 USAGE, INTERNAL, INTERRUPTED, BROKEN_PIPE = 2, 70, 130, 141
@@ -47,6 +47,7 @@ def root(
     """
 
 
+demo.register(app)
 run_commands.register(app)
 service_commands.register(app)
 listing_commands.register(app)

@@ -13,6 +13,7 @@ from typing import Any
 from headway import errors
 from headway.errors import HeadwayError, Unavailable
 from headway.execute.processes import alive
+from headway.service.supervisor import state_of as state_of
 from headway.service.lock import holder_of, wait_released
 from headway.settings import Settings, to_json
 

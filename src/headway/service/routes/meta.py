@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from importlib import metadata
 from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
+from headway import __version__
 from headway.errors import Unavailable
 from headway.service.routes.models import COMMON, example
 from headway.service.routes.runs import HEARTBEAT, sse
@@ -21,11 +21,8 @@ API_VERSION = "v1"
 
 
 def version_of() -> str:
-    """The installed version; a source tree that is not installed has none."""
-    try:
-        return metadata.version("headway")
-    except metadata.PackageNotFoundError:
-        return "0+source"
+    """The program's version."""
+    return __version__
 
 
 @router.get(
