@@ -18,7 +18,9 @@ from headway.bus.login import can_log_in
 from headway.bus.port import Credential
 from headway.errors import Unavailable
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="parent-death signals are Linux's")
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="parent-death signals are Linux's"
+)
 
 _PARENT = """
 import asyncio, sys
@@ -38,7 +40,8 @@ asyncio.run(main())
 async def ended(pid: int, wait: float = 5.0) -> bool:
     for _ in range(int(wait / 0.01)):
         try:
-            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+            state = await asyncio.to_thread(Path(f"/proc/{pid}/stat").read_text)
+            state = state.rsplit(")", 1)[1].split()[0]
         except FileNotFoundError:
             return True
         if state == "Z":
@@ -49,14 +52,16 @@ async def ended(pid: int, wait: float = 5.0) -> bool:
 
 @pytest.mark.fault
 async def test_the_broker_dies_with_its_parent(tmp_path: Path) -> None:
-    parent = subprocess.Popen([sys.executable, "-c", _PARENT, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _PARENT, str(tmp_path), stdout=subprocess.PIPE
+    )
     try:
         assert parent.stdout is not None
-        pid = int(await asyncio.to_thread(parent.stdout.readline))
+        pid = int(await parent.stdout.readline())
         os.kill(pid, 0)
     finally:
         parent.kill()
-        parent.communicate()
+        await parent.wait()
     assert await ended(pid)
 
 
@@ -90,7 +95,9 @@ async def test_only_a_process_with_that_very_file_is_ended(tmp_path: Path) -> No
 
 async def test_a_broker_that_cannot_start_says_why(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("a file where a folder should be")
-    with pytest.raises(Unavailable, match=r"does not start:\n(.|\n)*storage directory is not a directory") as error:
+    with pytest.raises(
+        Unavailable, match=r"does not start:\n(.|\n)*storage directory is not a directory"
+    ) as error:
         await NatsBroker(tmp_path).start([topics.planner()])
     assert str(tmp_path / "broker.log") in str(error.value)
 

@@ -30,7 +30,13 @@ class FakeBus:
         self.will: Will | None = None
 
     async def start(
-        self, filters: Iterable[str], on_message: OnMessage, on_connect: Callable[[], None], *, will: Will | None = None, wait: float = 1
+        self,
+        filters: Iterable[str],
+        on_message: OnMessage,
+        on_connect: Callable[[], None],
+        *,
+        will: Will | None = None,
+        wait: float = 1,
     ) -> None:
         self.filters, self.will = list(filters), will
         self.come, self._on_connect = on_message, on_connect
@@ -72,7 +78,9 @@ def come(bus: FakeBus, letter: Letter, *, by: str = "planner") -> None:
     bus.come(topics.letter("local", by, letter.stream), encode(letter))
 
 
-def presence(name: str, *, incarnation: str = "1", alive: bool = True, expires_in: int = 10_000_000, by: str = "") -> tuple[str, bytes]:
+def presence(
+    name: str, *, incarnation: str = "1", alive: bool = True, expires_in: int = 10_000_000, by: str = ""
+) -> tuple[str, bytes]:
     message = Presence(name=name, incarnation=incarnation, alive=alive, expires_in=expires_in)
     return topics.presence("local", by or name), message.model_dump_json().encode()
 
@@ -82,10 +90,19 @@ async def test_letters_of_one_turn_come_in_the_canonical_order() -> None:
     one = await endpoint(bus)
     for seq in (1, 2):
         for name in ("executor-b", "executor-a"):
-            bus.come(topics.letter("local", name, "report"), encode(Letter(name, "report", 1, seq, "report", b"{}")))
+            bus.come(
+                topics.letter("local", name, "report"),
+                encode(Letter(name, "report", 1, seq, "report", b"{}")),
+            )
     come(bus, offer(1))
     order = [(letter.sender, letter.seq) for letter in one.drain()]
-    assert order == [("executor-a", 1), ("executor-a", 2), ("executor-b", 1), ("executor-b", 2), ("planner", 1)]
+    assert order == [
+        ("executor-a", 1),
+        ("executor-a", 2),
+        ("executor-b", 1),
+        ("executor-b", 2),
+        ("planner", 1),
+    ]
     assert one.drain() == []
 
 
@@ -114,8 +131,14 @@ async def test_an_envelope_under_another_name_is_refused_and_counted() -> None:
     [
         (topics.letter("local", "planner", "scheduler"), b"garbage"),
         (topics.ack("local", "planner", "scheduler"), b"[]"),
-        (topics.ack("local", "planner", "scheduler"), b'{"from":"planner","incarnation":"1","streams":{"planner":[1]}}'),
-        (topics.ack("local", "planner", "scheduler"), b'{"from":"executor-a","incarnation":"1","streams":{}}'),
+        (
+            topics.ack("local", "planner", "scheduler"),
+            b'{"from":"planner","incarnation":"1","streams":{"planner":[1]}}',
+        ),
+        (
+            topics.ack("local", "planner", "scheduler"),
+            b'{"from":"executor-a","incarnation":"1","streams":{}}',
+        ),
         (topics.presence("local", "planner"), b'{"name":"planner"}'),
     ],
 )
@@ -139,14 +162,18 @@ async def test_only_what_is_committed_is_acknowledged() -> None:
     assert bus.take("ack") == []
     one.commit(letters[:2])
     await asyncio.sleep(0.02)
-    assert bus.take("ack") == [{"from": "scheduler", "incarnation": "one", "streams": {"scheduler": [1, 2, 3, False]}}]
+    assert bus.take("ack") == [
+        {"from": "scheduler", "incarnation": "one", "streams": {"scheduler": [1, 2, 3, False]}}
+    ]
 
 
 async def test_a_repeat_is_answered_and_a_gap_asked_about_once() -> None:
     bus = FakeBus()
     one = await endpoint(bus, cursors={("planner", "scheduler"): (1, 5)})
     await asyncio.sleep(0.02)
-    assert [m["streams"] for m in bus.take("ack")] == [{"scheduler": [1, 5, 5, True]}], "at connect it asks for what follows"
+    assert [m["streams"] for m in bus.take("ack")] == [{"scheduler": [1, 5, 5, True]}], (
+        "at connect it asks for what follows"
+    )
     come(bus, offer(5))
     await asyncio.sleep(0.02)
     assert [m["streams"] for m in bus.take("ack")] == [{"scheduler": [1, 5, 5, False]}]
@@ -200,7 +227,9 @@ async def test_the_user_hears_of_acknowledgements() -> None:
 async def test_a_refused_letter_does_not_use_its_number() -> None:
     bus = FakeBus()
     one = await endpoint(bus)
-    with pytest.raises(Oversize, match=r"letter scheduler/planner/1/1 \(schedule\) has \d+ bytes, the broker takes 1000"):
+    with pytest.raises(
+        Oversize, match=r"letter scheduler/planner/1/1 \(schedule\) has \d+ bytes, the broker takes 1000"
+    ):
         one.send("planner", ["planner"], 1, 1, "schedule", b'"' + b"x" * 1000 + b'"')
     one.send("planner", ["planner"], 1, 1, "schedule", b"{}")
     with pytest.raises(Invalid, match="letter 3 does not follow 1"):
@@ -264,5 +293,7 @@ async def test_silence_is_noticed() -> None:
     one = await endpoint(bus, resend_after=0.05)
     one.send("planner", ["planner"], 1, 1, "schedule", b"{}")
     await asyncio.sleep(0.4)
-    assert [m["seq"] for m in bus.take("to")] in ([1, 1, 1], [1, 1, 1, 1]), "at once, then after 50, 100 and 200 ms"
+    assert [m["seq"] for m in bus.take("to")] in ([1, 1, 1], [1, 1, 1, 1]), (
+        "at once, then after 50, 100 and 200 ms"
+    )
     await one.close()

@@ -10,11 +10,22 @@ from headway.bus.letter import BadEnvelope, Letter, decode, encode
 
 texts = st.text(max_size=20)
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | texts, lambda inner: st.lists(inner) | st.dictionaries(texts, inner), max_leaves=8
+    st.none() | st.booleans() | st.integers() | texts,
+    lambda inner: st.lists(inner) | st.dictionaries(texts, inner),
+    max_leaves=8,
 )
 bodies = json_values.map(lambda value: json.dumps(value).encode())
 letters = st.builds(
-    Letter, texts, st.just("s"), st.integers(0, 2**50), st.integers(1, 2**50), texts, bodies, st.integers(0, 2**60), texts, texts
+    Letter,
+    texts,
+    st.just("s"),
+    st.integers(0, 2**50),
+    st.integers(1, 2**50),
+    texts,
+    bodies,
+    st.integers(0, 2**60),
+    texts,
+    texts,
 )
 
 
@@ -59,7 +70,10 @@ def test_another_order_of_fields_is_understood(letter: Letter) -> None:
         (b'{"v":1,"from":"a","epoch":1,"seq":true,"kind":"k","body":{}}', "wrong type"),
         (b'{"v":1,"from":"a","epoch":1.0,"seq":1,"kind":"k","body":{}}', "wrong type"),
         (b'{"v":1,"from":["a"],"epoch":1,"seq":1,"kind":"k","body":{}}', "wrong type"),
-        (b'{"v":2,"from":"a","epoch":1,"seq":1,"kind":"k","body":{}}', "has version 2, this Headway reads up to 1"),
+        (
+            b'{"v":2,"from":"a","epoch":1,"seq":1,"kind":"k","body":{}}',
+            "has version 2, this Headway reads up to 1",
+        ),
     ],
 )
 def test_what_is_no_envelope_is_refused(data: bytes, complaint: str) -> None:
@@ -79,4 +93,6 @@ def test_damage_gives_a_letter_or_our_error(junk: bytes, at: int, letter: Letter
 
 def test_letters_sort_in_the_canonical_order() -> None:
     order = [("a", "r", 1, 9), ("a", "s", 1, 2), ("a", "s", 1, 10), ("a", "s", 2, 1), ("b", "r", 1, 1)]
-    assert sorted(Letter(*key, "k", b"{}") for key in reversed(order)) == [Letter(*key, "k", b"{}") for key in order]
+    assert sorted(Letter(*key, "k", b"{}") for key in reversed(order)) == [
+        Letter(*key, "k", b"{}") for key in order
+    ]

@@ -14,13 +14,18 @@ def test_a_url_goes_there_and_back() -> None:
     assert (found.host, found.port, found.tls, login) == ("10.0.0.1", 1884, True, credential)
 
 
-@pytest.mark.parametrize(("url", "port", "tls"), [("mqtt://h", 1883, False), ("mqtts://h", 8883, True), ("mqtt://[::1]:9/", 9, False)])
+@pytest.mark.parametrize(
+    ("url", "port", "tls"),
+    [("mqtt://h", 1883, False), ("mqtts://h", 8883, True), ("mqtt://[::1]:9/", 9, False)],
+)
 def test_ports_have_the_usual_defaults(url: str, port: int, tls: bool) -> None:
     address, login = parse_url(url)
     assert (address.port, address.tls, login) == (port, tls, Credential())
 
 
-@pytest.mark.parametrize("url", ["", "host:1883", "http://h", "mqtt://", "mqtt://h:x", "mqtt://u:secret@h/path", "mqtt://h:99999"])
+@pytest.mark.parametrize(
+    "url", ["", "host:1883", "http://h", "mqtt://", "mqtt://h:x", "mqtt://u:secret@h/path", "mqtt://h:99999"]
+)
 def test_what_is_no_broker_is_refused_with_an_example(url: str) -> None:
     with pytest.raises(Invalid, match="mqtts://user:password@host:8883") as error:
         parse_url(url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +18,14 @@ def letter(seq: int, size: int = 3) -> bytes:
     return b"%d" % seq + b"." * size
 
 
-def filled(count: int, *, window: int = 4, audience: tuple[str, ...] = ("s",), size: int = 3, window_bytes: int = 1000) -> OutStream:
+def filled(
+    count: int,
+    *,
+    window: int = 4,
+    audience: tuple[str, ...] = ("s",),
+    size: int = 3,
+    window_bytes: int = 1000,
+) -> OutStream:
     out = OutStream("x", window=window, window_bytes=window_bytes)
     for seq in range(1, count + 1):
         out.put(1, seq, letter(seq, size), audience)
@@ -56,7 +64,12 @@ class TestOutStream:
         out.sendable(0)
         out.on_status("s", "i", Status(1, 2, 4), 0)
         out.on_reconnect()
-        assert out.sendable(0) == [(letter(3), True), (letter(4), True), (letter(5), False), (letter(6), False)]
+        assert out.sendable(0) == [
+            (letter(3), True),
+            (letter(4), True),
+            (letter(5), False),
+            (letter(6), False),
+        ]
 
     def test_a_gap_is_filled_from_where_it_is(self) -> None:
         out = filled(4)
@@ -72,7 +85,7 @@ class TestOutStream:
             assert out.deadline is not None
             at.append(out.deadline)
             assert numbers(out.on_silence(out.deadline)) == [1, 2]
-        waits = [later - earlier for earlier, later in zip(at, at[1:], strict=False)]
+        waits = [later - earlier for earlier, later in pairwise(at)]
         assert at[0] == RESEND_AFTER
         assert waits == [4, 8, 16, 30, 30]
 
@@ -137,7 +150,14 @@ class TestInStream:
     def test_in_order_once(self) -> None:
         stream = InStream()
         verdicts = [stream.take(1, seq) for seq in (1, 2, 2, 4, 3, 4)]
-        assert verdicts == [Verdict.TAKEN, Verdict.TAKEN, Verdict.REPEAT, Verdict.GAP, Verdict.TAKEN, Verdict.TAKEN]
+        assert verdicts == [
+            Verdict.TAKEN,
+            Verdict.TAKEN,
+            Verdict.REPEAT,
+            Verdict.GAP,
+            Verdict.TAKEN,
+            Verdict.TAKEN,
+        ]
         assert stream.status() == Status(1, 0, 4)
 
     def test_a_restart_goes_on_after_what_was_committed(self) -> None:
@@ -165,7 +185,8 @@ class TestInStream:
 
 @dataclass
 class Peer:
-    """A receiver with its journal: `log` and the cursor survive, what was taken and not committed does not."""
+    """A receiver with its journal: `log` and the cursor survive, what was taken and not committed does
+    not."""
 
     stream: InStream = field(default_factory=InStream)
     taken: list[int] = field(default_factory=list)

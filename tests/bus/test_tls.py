@@ -28,8 +28,28 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
     if openssl is None:
         pytest.skip("openssl, which makes the certificate, is not on the PATH")
     key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
-    command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(cert)]
+    command = [
+        openssl,
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+    ]
+    command += [
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=DNS:localhost",
+        "-keyout",
+        str(key),
+        "-out",
+        str(cert),
+    ]
     subprocess.run(command, check=True, capture_output=True, timeout=30)
     return key, cert
 
@@ -54,7 +74,12 @@ async def broker(tmp_path: Path, certificate: tuple[Path, Path]) -> AsyncIterato
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there_reader, there_writer = await asyncio.open_connection(inner.host, inner.port)
-        copies.extend([asyncio.create_task(_copy(reader, there_writer)), asyncio.create_task(_copy(there_reader, writer))])
+        copies.extend(
+            [
+                asyncio.create_task(_copy(reader, there_writer)),
+                asyncio.create_task(_copy(there_reader, writer)),
+            ]
+        )
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
     yield Address("localhost", server.sockets[0].getsockname()[1], True, str(cert), inner.credentials)
@@ -87,5 +112,5 @@ async def test_letters_through_tls(broker: Address) -> None:
 
 async def test_an_unknown_certificate_is_refused(broker: Address) -> None:
     stranger = Address(broker.host, broker.port, True, None, broker.credentials)
-    with pytest.raises(Unavailable, match="(?i)certificate"):
+    with pytest.raises(Unavailable, match=r"(?i)certificate"):
         await MqttBus(stranger, "planner").start([], lambda *_: None, lambda: None, wait=2)

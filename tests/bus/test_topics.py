@@ -8,7 +8,9 @@ from headway.bus import topics
 from headway.bus.broker_amqtt import covers
 from headway.errors import Invalid
 
-names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20).filter(lambda n: n != "+")
+names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20).filter(
+    lambda n: n != "+"
+)
 
 
 @given(names, names, names)
@@ -28,18 +30,28 @@ def test_a_client_may_publish_only_under_its_own_name(site: str, name: str) -> N
     own = f"headway/{topics.level(site)}/from/{topics.level(name)}/"
     for client in (topics.executor(name), topics.watcher(name), topics.Client(name, ("+",))):
         mine = f"headway/{topics.level(site)}/from/{topics.level(client.name)}/"
-        assert all(filter_.startswith(mine) and "#" not in filter_ for filter_ in topics.may_publish(site, client))
+        assert all(
+            filter_.startswith(mine) and "#" not in filter_ for filter_ in topics.may_publish(site, client)
+        )
     assert topics.probe(site, name).startswith(own)
 
 
 def test_rights_fit_together() -> None:
     """What one role sends, its audience may read; and an executor reads nobody else's leases."""
-    clients = {c.name: c for c in (topics.planner(), topics.scheduler(), topics.resource_manager(), topics.executor("n"))}
+    clients = {
+        c.name: c
+        for c in (topics.planner(), topics.scheduler(), topics.resource_manager(), topics.executor("n"))
+    }
     flows = [
-        ("planner", "scheduler", "scheduler"), ("scheduler", "planner", "planner"), ("scheduler", "executor-n", "executor-n"),
-        ("executor-n", "report", "scheduler"), ("executor-n", "report", "planner"), ("executor-n", "hello", "resource_manager"),
-        ("resource_manager", "nodes", "scheduler"), ("resource_manager", "nodes", "planner"),
-    ]  # fmt: skip
+        ("planner", "scheduler", "scheduler"),
+        ("scheduler", "planner", "planner"),
+        ("scheduler", "executor-n", "executor-n"),
+        ("executor-n", "report", "scheduler"),
+        ("executor-n", "report", "planner"),
+        ("executor-n", "hello", "resource_manager"),
+        ("resource_manager", "nodes", "scheduler"),
+        ("resource_manager", "nodes", "planner"),
+    ]
     for sender, stream, receiver in flows:
         topic = topics.letter("s", sender, stream)
         answer = topics.ack("s", receiver, sender)
@@ -49,11 +61,26 @@ def test_rights_fit_together() -> None:
         assert any(covers(f, answer) for f in topics.subscriptions("s", clients[sender]))
     others = topics.letter("s", "scheduler", "executor-m")
     assert not any(covers(f, others) for f in topics.subscriptions("s", clients["executor-n"]))
-    assert not any(covers(f, topics.letter("s", "planner", "executor-n")) for f in topics.subscriptions("s", clients["executor-n"]))
+    assert not any(
+        covers(f, topics.letter("s", "planner", "executor-n"))
+        for f in topics.subscriptions("s", clients["executor-n"])
+    )
 
 
-@pytest.mark.parametrize("topic", ["", "headway", "headway/s/from/a", "other/s/from/a/to/b", "headway/s/from/a/to", "headway/s/x/a/to/b",
-                                   "headway/s/from/a/to/b/c", "headway/s/from/a/presence/x", "headway/s/from/a/else/b"])  # fmt: skip
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "",
+        "headway",
+        "headway/s/from/a",
+        "other/s/from/a/to/b",
+        "headway/s/from/a/to",
+        "headway/s/x/a/to/b",
+        "headway/s/from/a/to/b/c",
+        "headway/s/from/a/presence/x",
+        "headway/s/from/a/else/b",
+    ],
+)
 def test_a_strangers_topic_is_none_of_ours(topic: str) -> None:
     assert topics.parse(topic) is None
 
@@ -71,9 +98,17 @@ def test_filters_as_nats_subjects() -> None:
 @pytest.mark.parametrize(
     ("allowed", "asked", "yes"),
     [
-        ("a/#", "a/b/c", True), ("a/#", "a", True), ("a/+", "a/b", True), ("a/+", "a/b/c", False), ("a/+", "a/+", True),
-        ("a/b", "a/+", False), ("a/+", "a/#", False), ("a/+/c", "a/b/c", True), ("a/b", "a", False), ("#", "x/#", True),
+        ("a/#", "a/b/c", True),
+        ("a/#", "a", True),
+        ("a/+", "a/b", True),
+        ("a/+", "a/b/c", False),
+        ("a/+", "a/+", True),
+        ("a/b", "a/+", False),
+        ("a/+", "a/#", False),
+        ("a/+/c", "a/b/c", True),
+        ("a/b", "a", False),
+        ("#", "x/#", True),
     ],
-)  # fmt: skip
+)
 def test_what_a_filter_covers(allowed: str, asked: str, yes: bool) -> None:
     assert covers(allowed, asked) is yes

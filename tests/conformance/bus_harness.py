@@ -1,4 +1,5 @@
-"""Roles without a mind for tests of the bus: one sends numbers, one writes down what it took and committed."""
+"""Roles without a mind for tests of the bus: one sends numbers, one writes down what it took and
+committed."""
 
 from __future__ import annotations
 
@@ -17,12 +18,12 @@ from headway.bus.topics import Client
 M = TypeVar("M", bound="Role")
 
 
-async def until(condition: Callable[[], bool], what: str, *, wait: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], what: str | Callable[[], str], *, wait: float = 10.0) -> None:
     """Waits for something another party brings about."""
     deadline = asyncio.get_running_loop().time() + wait
     while not condition():
         if asyncio.get_running_loop().time() > deadline:
-            raise AssertionError(f"not within {wait:g} s: {what}")
+            raise AssertionError(f"not within {wait:g} s: {what if isinstance(what, str) else what()}")
         await asyncio.sleep(0.005)
 
 
@@ -44,7 +45,13 @@ class Role:
 
 class Sender(Role):
     def __init__(
-        self, endpoint: Endpoint, *, stream: str = "scheduler", audience: Iterable[str] = ("scheduler",), epoch: int = 1, **_: Any
+        self,
+        endpoint: Endpoint,
+        *,
+        stream: str = "scheduler",
+        audience: Iterable[str] = ("scheduler",),
+        epoch: int = 1,
+        **_: Any,
     ) -> None:
         super().__init__(endpoint)
         self.stream, self.audience, self.epoch, self.seq = stream, tuple(audience), epoch, 0
@@ -83,7 +90,9 @@ class Receiver(Role):
     async def has(self, count: int, *, wait: float = 15.0) -> None:
         await until(
             lambda: len(self.log) >= count,
-            f"{count} letters committed; {len(self.log)} are, counters {self.endpoint.counters}",
+            lambda: (
+                f"{count} letters committed; {len(self.log)} are; {self.endpoint.counters}, {self.endpoint._bus}"
+            ),
             wait=wait,
         )
 
@@ -141,9 +150,16 @@ class Net:
         **options: Any,
     ) -> M:
         endpoint = Endpoint(
-            bus or self.bus(name), rights(name), incarnation=incarnation, cursors=before.cursors if before else None, qos=qos,
-            window=window, resend_after=resend_after, on_presence=on_presence, on_superseded=on_superseded,
-        )  # fmt: skip
+            bus or self.bus(name),
+            rights(name),
+            incarnation=incarnation,
+            cursors=before.cursors if before else None,
+            qos=qos,
+            window=window,
+            resend_after=resend_after,
+            on_presence=on_presence,
+            on_superseded=on_superseded,
+        )
         role = kind(endpoint, before=before, **options)
         await endpoint.start()
         role.begin()
@@ -204,7 +220,13 @@ class LossyBus:
         return self._inner.counters
 
     async def start(
-        self, filters: Iterable[str], on_message: OnMessage, on_connect: Callable[[], None], *, will: Will | None = None, wait: float = 10.0
+        self,
+        filters: Iterable[str],
+        on_message: OnMessage,
+        on_connect: Callable[[], None],
+        *,
+        will: Will | None = None,
+        wait: float = 10.0,
     ) -> None:
         await self._inner.start(filters, on_message, on_connect, will=will, wait=wait)
 

@@ -7,6 +7,7 @@ import json
 import random
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import paho.mqtt.client as paho
@@ -21,15 +22,20 @@ from headway.bus.port import MAX_PAYLOAD, Broker, Credential, Oversize
 from headway.errors import Denied, Unavailable
 
 CLIENTS = [
-    topics.planner(), topics.scheduler(), topics.resource_manager(), topics.executor("a"), topics.executor("gpu.box/1"),
+    topics.planner(),
+    topics.scheduler(),
+    topics.resource_manager(),
+    topics.executor("a"),
+    topics.executor("gpu.box/1"),
     topics.watcher("eye"),
-]  # fmt: skip
+]
 
 
 class BusSuite:
-    """The tests. A subclass may lower `letters` for a slow broker."""
+    """The tests. A subclass may lower the numbers for a slow broker."""
 
     letters = 1000
+    outstanding = 2000
 
     def make(self, folder: Path) -> Broker:
         raise NotImplementedError
@@ -98,7 +104,8 @@ class BusSuite:
 
     @pytest.mark.fault
     async def test_a_receiver_dies_before_it_commits(self, net: Net) -> None:
-        """What it had taken and not committed comes again to its next process; what it had committed does not."""
+        """What it had taken and not committed comes again to its next process; what it had committed does
+        not."""
         sender, receiver = await net.pair()
         receiver.commits = lambda number: number <= 40
         sender.send(100)
@@ -116,7 +123,9 @@ class BusSuite:
         receiver.commits = lambda number: number <= 5
         sender.send(20)
         await until(lambda: len(receiver.log) == 5, "five are in")
-        await until(lambda: sender.endpoint.acked.get(("scheduler", "scheduler")) == (1, 5), "five are acknowledged")
+        await until(
+            lambda: sender.endpoint.acked.get(("scheduler", "scheduler")) == (1, 5), "five are acknowledged"
+        )
         await net.crash(sender)
         receiver.commits = lambda number: True
         receiver.commit_taken()
@@ -142,7 +151,9 @@ class BusSuite:
         await receiver.has(3)
         await net.crash(sender)
         heard: list[tuple[str, int]] = []
-        again = await net.start(Sender, "planner", incarnation="2", epoch=6, on_superseded=lambda *what: heard.append(what))
+        again = await net.start(
+            Sender, "planner", incarnation="2", epoch=6, on_superseded=lambda *what: heard.append(what)
+        )
         again.send(1)
         await until(lambda: heard == [("scheduler", 7)], "it hears of epoch 7")
         again.epoch, again.seq = 8, 0
@@ -175,7 +186,8 @@ class BusSuite:
         sender.send(100)
         await asyncio.sleep(1.5)
         assert len(receiver.taken) == 8
-        # One whole window may be repeated before the first status; after that one letter at a time, ever less often.
+        # One whole window may be repeated before the first status; after that one letter at a time, ever less
+        # often.
         assert 0 < sender.endpoint.counters["resent"] <= 8 + 8
         receiver.commits = lambda number: True
         receiver.commit_taken()
@@ -183,12 +195,12 @@ class BusSuite:
         assert receiver.log == list(range(1, 101))
 
     @pytest.mark.parametrize("qos", [0, 1])
-    async def test_two_thousand_outstanding(self, net: Net, qos: int) -> None:
+    async def test_thousands_outstanding(self, net: Net, qos: int) -> None:
         """More than a broker's default of unacknowledged messages, one letter a task, through three agents.
 
         With nats-server's defaults 12 to 45 of 2,000 did not arrive within 20 s.
         """
-        total = 2000
+        total = self.outstanding
         opts = {"qos": qos, "window": 4096}
         planner = await net.start(Sender, "planner", **opts)
         scheduler = await net.start(Receiver, "scheduler", **opts)
@@ -197,7 +209,7 @@ class BusSuite:
         scheduler.forward = ("scheduler", "executor-a", ("executor-a",))
         executor.forward = ("executor-a", "report", ("scheduler", "planner"))
         planner.send(total)
-        await back.has(total, wait=30)
+        await back.has(total, wait=60)
         assert back.log == list(range(1, total + 1))
 
     async def test_nobody_can_publish_as_another(self, net: Net) -> None:
@@ -235,11 +247,11 @@ class BusSuite:
         heard: list[str] = []
         rogue = net.bus("executor-a")
         theirs = topics.letter("local", "scheduler", "executor-gpu.box/1")
-        try:
+        with suppress(Denied):  # mosquitto grants in the SUBACK what it then does not deliver
             await rogue.start([theirs], lambda topic, _: heard.append(topic), lambda: None, wait=2)
-        except Denied as refused:
-            assert theirs in refused.message
-        scheduler = await net.start(Sender, "scheduler", stream="executor-gpu.box/1", audience=("executor-gpu.box/1",))
+        scheduler = await net.start(
+            Sender, "scheduler", stream="executor-gpu.box/1", audience=("executor-gpu.box/1",)
+        )
         executor = await net.start(Receiver, "executor-gpu.box/1")
         scheduler.send(3)
         await executor.has(3)

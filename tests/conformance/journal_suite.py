@@ -13,11 +13,21 @@ from headway.journal.port import Journal
 from headway.journal.records import Document, Entry
 
 
-def entry(number: int, role: str = "planner", *, at: int = 0, inputs: bytes = b"in", outputs: bytes = b"out") -> Entry:
+def entry(
+    number: int, role: str = "planner", *, at: int = 0, inputs: bytes = b"in", outputs: bytes = b"out"
+) -> Entry:
     return Entry(role, number, at or number * 10, "logic-1", inputs, outputs)
 
 
-def document(key: str, *, kind: str = "task", run: str = "r", state: str = "finished", time: int = 0, json: bytes = b"{}") -> Document:
+def document(
+    key: str,
+    *,
+    kind: str = "task",
+    run: str = "r",
+    state: str = "finished",
+    time: int = 0,
+    json: bytes = b"{}",
+) -> Document:
     return Document(kind, key, run, state, time, json)
 
 
@@ -33,7 +43,13 @@ class JournalSuite:
 
     async def test_a_new_role_begins_with_nothing(self, journal: Journal) -> None:
         loaded = journal.load("planner")
-        assert (loaded.snapshot, list(loaded.entries), loaded.last, loaded.cursors, loaded.acked) == (None, [], 0, {}, {})
+        assert (loaded.snapshot, list(loaded.entries), loaded.last, loaded.cursors, loaded.acked) == (
+            None,
+            [],
+            0,
+            {},
+            {},
+        )
 
     async def test_what_was_appended_is_there_after_reopening(self, journal: Journal, tmp_path: Path) -> None:
         entries = [entry(n, inputs=b"%d" % n * n, outputs=b"\0" * n) for n in range(1, 600)]
@@ -48,7 +64,11 @@ class JournalSuite:
         await again.close()
 
     async def test_cursors_and_acknowledgements_go_with_their_entry(self, journal: Journal) -> None:
-        await journal.append(entry(1), cursors={("e", "report"): (5, 1), ("s", "planner"): (1, 9)}, acked={("scheduler", "s"): (1, 4)})
+        await journal.append(
+            entry(1),
+            cursors={("e", "report"): (5, 1), ("s", "planner"): (1, 9)},
+            acked={("scheduler", "s"): (1, 4)},
+        )
         await journal.append(entry(2), cursors={("e", "report"): (6, 1)})
         await journal.append(entry(1, "scheduler"), cursors={("e", "report"): (5, 7)})
         loaded = journal.load("planner")
@@ -117,7 +137,10 @@ class JournalSuite:
         await journal.append(entry(2))
 
     async def test_the_archive_is_listed_newest_first_in_pages(self, journal: Journal) -> None:
-        rows = [document(f"t{n:03}", run=f"r{n % 3}", state="failed" if n % 5 == 0 else "finished", time=n // 2) for n in range(50)]
+        rows = [
+            document(f"t{n:03}", run=f"r{n % 3}", state="failed" if n % 5 == 0 else "finished", time=n // 2)
+            for n in range(50)
+        ]
         await journal.append(entry(1), documents=rows)
         newest_first = sorted(rows, key=lambda d: (d.time, d.key), reverse=True)
         listed: list[Document] = []

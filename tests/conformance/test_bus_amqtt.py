@@ -9,7 +9,8 @@ from headway.bus.broker_amqtt import AmqttBroker
 
 
 class TestAmqtt(BusSuite):
-    letters = 400
+    letters = 200
+    outstanding = 500
 
     def make(self, folder: Path) -> AmqttBroker:
         pytest.importorskip("amqtt")

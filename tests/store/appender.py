@@ -1,4 +1,5 @@
-"""Appends from three roles as fast as it can, with snapshots, and prints what was acknowledged. Somebody kills it."""
+"""Appends from three roles as fast as it can, with snapshots, and prints what was acknowledged. Somebody
+kills it."""
 
 from __future__ import annotations
 

@@ -39,13 +39,18 @@ def test_a_file_is_kept_as_its_bytes_are(blobs: Blobs, tmp_path: Path) -> None:
 def test_another_hash_than_expected_keeps_nothing(blobs: Blobs, tmp_path: Path) -> None:
     wrong = "0" * 64
     (tmp_path / "file").write_bytes(b"data")
-    for put in (lambda: blobs.put(b"data", expect=wrong), lambda: blobs.put_file(tmp_path / "file", expect=wrong)):
+    for put in (
+        lambda: blobs.put(b"data", expect=wrong),
+        lambda: blobs.put_file(tmp_path / "file", expect=wrong),
+    ):
         with pytest.raises(Invalid, match="it should have 0000"):
             put()
     assert list(blobs.names()) == []
 
 
-@pytest.mark.parametrize("name", ["", "../../etc/passwd", "A" * 64, "a" * 63, "a" * 64 + "\n", "a" * 65, "/" * 64])
+@pytest.mark.parametrize(
+    "name", ["", "../../etc/passwd", "A" * 64, "a" * 63, "a" * 64 + "\n", "a" * 65, "/" * 64]
+)
 def test_a_name_cannot_lead_out_of_the_folder(blobs: Blobs, name: str) -> None:
     with pytest.raises(Invalid, match="64 lower-case"):
         blobs.path(name)

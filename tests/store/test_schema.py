@@ -25,7 +25,9 @@ def test_asking_for_the_version_writes_nothing(tmp_path: Path) -> None:
     assert connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,)
 
 
-def test_a_migration_and_its_record_are_one_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_migration_and_its_record_are_one_transaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     broken = schema.Migration(1, "0001_broken.sql", "CREATE TABLE fine (x);\nCREATE TABLE fine (x);\n")
     monkeypatch.setattr(schema, "migrations", lambda: [broken])
     connection = database(tmp_path / "j.db")
@@ -47,12 +49,15 @@ async def test_a_newer_database_is_refused_with_both_versions(tmp_path: Path) ->
     connection = database(path)
     connection.execute("INSERT INTO migration VALUES (99, 'from the future')")
     connection.close()
-    with pytest.raises(Conflict, match=f"version 99, this Headway knows up to {schema.migrations()[-1].number}"):
+    with pytest.raises(
+        Conflict, match=f"version 99, this Headway knows up to {schema.migrations()[-1].number}"
+    ):
         SqliteJournal(path)
 
 
 def test_a_script_is_split_at_statements_only() -> None:
-    sql = "-- a; comment\nCREATE TABLE a (x TEXT DEFAULT ';');\n\nCREATE TRIGGER t AFTER INSERT ON a BEGIN\n SELECT 1;\nEND;\n"
+    sql = "-- a; comment\nCREATE TABLE a (x TEXT DEFAULT ';');\n\n"
+    sql += "CREATE TRIGGER t AFTER INSERT ON a BEGIN\n SELECT 1;\nEND;\n"
     assert len(schema._statements(sql)) == 2
     with pytest.raises(ValueError, match="middle of a statement"):
         schema._statements("CREATE TABLE a (x)")

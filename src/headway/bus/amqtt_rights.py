@@ -1,4 +1,5 @@
-"""Users and rights as plugins of amqtt, in the broker's process. Nothing else imports this: amqtt is optional."""
+"""Users and rights as plugins of amqtt, in the broker's process. Nothing else imports this: amqtt is
+optional."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""amqtt, a broker in Python: for platforms without nats-server, and for tests. In a process of its own, as all brokers.
+"""amqtt, a broker in Python: for platforms without nats-server, and for tests. In a process of its own, as
+all brokers.
 
 About 4,000 messages a second; sessions are lost on every restart, which streams do not mind. `python -m
 headway.bus.broker_amqtt FILE` is the child: it reads its users and rights from the file and again on SIGHUP.
@@ -54,7 +55,9 @@ class AmqttBroker:
         probe = next(iter(self._credentials.values()), Credential())
         if not await wait_for_login(self._port, probe, START_TIMEOUT, self.process):
             await child.end(self.process)
-            raise Unavailable(f"amqtt does not start:\n  {child.tail(self._log)}", hint=f"its log is {self._log}")
+            raise Unavailable(
+                f"amqtt does not start:\n  {child.tail(self._log)}", hint=f"its log is {self._log}"
+            )
         return Address("127.0.0.1", self._port, credentials=dict(self._credentials))
 
     async def add_client(self, client: Client) -> Credential:
@@ -117,7 +120,9 @@ async def _serve(config: Path) -> None:
     loop.add_signal_handler(signal.SIGTERM, over.set)
     loop.add_signal_handler(signal.SIGHUP, amqtt_rights.read, config)
     settings: dict[str, Any] = {
-        "listeners": {"default": {"type": "tcp", "bind": f"127.0.0.1:{amqtt_rights.port()}", "max_connections": 0}},
+        "listeners": {
+            "default": {"type": "tcp", "bind": f"127.0.0.1:{amqtt_rights.port()}", "max_connections": 0}
+        },
         "plugins": {"headway.bus.amqtt_rights.Login": {}, "headway.bus.amqtt_rights.Rights": {}},
     }
     broker = Broker(settings)

@@ -1,6 +1,8 @@
-"""mosquitto, where an operator has it on the PATH: the fastest broker we measured, as a child process on loopback.
+"""mosquitto, where an operator has it on the PATH: the fastest broker we measured, as a child process on
+loopback.
 
-Its users and rights are files that it rereads on SIGHUP. It closes the connection of a client that publishes what it may not.
+Its users and rights are files that it rereads on SIGHUP. It closes the connection of a client that publishes
+what it may not.
 """
 
 from __future__ import annotations
@@ -54,7 +56,8 @@ class MosquittoBroker:
         if not await wait_for_login(self._port, probe, START_TIMEOUT, self.process):
             await child.end(self.process)
             raise Unavailable(
-                f"the broker ({program}) does not start:\n  {child.tail(self._log)}", hint=f"its log is {self._log}"
+                f"the broker ({program}) does not start:\n  {child.tail(self._log)}",
+                hint=f"its log is {self._log}",
             )
         return Address("127.0.0.1", self._port, credentials=dict(self._credentials))
 
@@ -66,7 +69,9 @@ class MosquittoBroker:
             raise Unavailable("the broker does not run", hint="start it first")
         self.process.send_signal(signal.SIGHUP)
         if not await wait_for_login(self._port, credential, START_TIMEOUT, self.process):
-            raise Unavailable(f"the broker did not take the new client {client.name}:\n  {child.tail(self._log)}")
+            raise Unavailable(
+                f"the broker did not take the new client {client.name}:\n  {child.tail(self._log)}"
+            )
         return credential
 
     async def stop(self) -> None:
@@ -109,7 +114,8 @@ log_type warning
 
 
 def hash_password(password: str) -> str:
-    """As `mosquitto_passwd` writes it: PBKDF2 with SHA-512. 101 rounds are its default; our passwords are random."""
+    """As `mosquitto_passwd` writes it: PBKDF2 with SHA-512. 101 rounds are its default; our passwords are
+    random."""
     salt = secrets.token_bytes(12)
     digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, 101)
     return f"$7$101${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
@@ -124,5 +130,7 @@ def find_program() -> str:
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
     found = shutil.which(PROGRAM, path=path)
     if found is None:
-        raise Unavailable(f"there is no {PROGRAM} on the PATH", hint="install it (Debian: apt install mosquitto)")
+        raise Unavailable(
+            f"there is no {PROGRAM} on the PATH", hint="install it (Debian: apt install mosquitto)"
+        )
     return found

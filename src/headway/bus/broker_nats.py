@@ -1,8 +1,10 @@
 """The default broker: nats-server, a child process on loopback, speaking MQTT 3.1.1.
 
-Chosen by measurement: the one broker that installs with pip, enforces rights per topic and lost nothing to kill -9. Settings
-that matter: `max_ack_pending` and `ack_wait`, without which QoS 1 stalls above 1,000 outstanding; `max_payload`, 1 MB by
-default; `consumer_inactive_threshold`, or sessions that never return stay on disk for ever.
+Chosen by measurement: the one broker that installs with pip, enforces rights per topic and lost nothing to
+kill -9. Settings
+that matter: `max_ack_pending` and `ack_wait`, without which QoS 1 stalls above 1,000 outstanding;
+`max_payload`, 1 MB by default; `consumer_inactive_threshold`, or sessions that never return stay on disk for
+ever.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ class NatsBroker:
     """A `port.Broker`.
 
     Args:
-        folder: For configuration and store; the configuration holds passwords (0600) and is made anew at each start.
+        folder: For configuration and store; the configuration holds passwords (0600) and is made anew at each
+            start.
         site: In the topics.
         log: Where its output goes; default `broker.log` in the folder.
     """
@@ -65,7 +68,8 @@ class NatsBroker:
             if attempt < 2:
                 await asyncio.sleep(0.05)  # somebody took the port between our look and its bind
         raise Unavailable(
-            f"the broker ({program}) does not start:\n  {child.tail(self._log)}", hint=f"its log is {self._log}"
+            f"the broker ({program}) does not start:\n  {child.tail(self._log)}",
+            hint=f"its log is {self._log}",
         )
 
     async def add_client(self, client: Client) -> Credential:

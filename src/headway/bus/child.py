@@ -1,8 +1,9 @@
 """A child process that ends with its parent, and the search for one that did not.
 
-Linux sends a signal to a process whose parent *thread* ends (PR_SET_PDEATHSIG). It must be asked for in the child, between fork
-and exec, where a threaded Python must not run code (`preexec_fn`); so a tiny interpreter asks and then becomes the program.
-Start children from a thread that lives as long as they should: the main one.
+Linux sends a signal to a process whose parent *thread* ends (PR_SET_PDEATHSIG). It must be asked for in the
+child, between fork and exec, where a threaded Python must not run code (`preexec_fn`); so a tiny interpreter
+asks and then becomes the program. Start children from a thread that lives as long as they should: the main
+one.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ _LEASH = (
 
 
 def leashed(command: list[str]) -> list[str]:
-    """The command to start instead of `command` (its first word a path), so that it dies with this process."""
+    """The command to start instead of `command` (its first word a path), so that it dies with this
+    process."""
     if not sys.platform.startswith("linux"):
         return command
     return [sys.executable, "-I", "-S", "-c", _LEASH, str(os.getpid()), *command]
@@ -56,7 +58,8 @@ async def end(process: asyncio.subprocess.Process, *, grace: float = 3.0) -> Non
 
 
 def end_survivors(program: str, config: Path, *, wait: float = 5.0) -> list[int]:
-    """Kills what a killed parent left running: processes of ours called `program` that were given exactly `config`.
+    """Kills what a killed parent left running: processes of ours called `program` that were given exactly
+    `config`.
 
     Returns:
         Their pids.
@@ -73,7 +76,8 @@ def end_survivors(program: str, config: Path, *, wait: float = 5.0) -> list[int]
         while _runs(pid, program, str(config)):
             if time.monotonic() > deadline:
                 raise Unavailable(
-                    f"a {program} of a former start (pid {pid}) does not end", hint=f"end it yourself: kill -9 {pid}"
+                    f"a {program} of a former start (pid {pid}) does not end",
+                    hint=f"end it yourself: kill -9 {pid}",
                 )
             time.sleep(0.005)
     return pids

@@ -1,8 +1,9 @@
 """The MQTT client: aiomqtt (on paho) with the reconnecting, checking and speed that a bus needs.
 
-aiomqtt connects once, awaits every publish and hands messages over through a task and a future each. Here a connection that
-ends is made again with growing, jittered pauses; subscriptions and rights are checked each time, since brokers acknowledge
-what they forbid; publishing is a plain call; and a message goes straight from the socket to its callback.
+aiomqtt connects once, awaits every publish and hands messages over through a task and a future each. Here a
+connection that ends is made again with growing, jittered pauses; subscriptions and rights are checked each
+time, since brokers acknowledge what they forbid; publishing is a plain call; and a message goes straight from
+the socket to its callback.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ from headway.errors import Denied, HeadwayError, Unavailable
 
 log = logging.getLogger(__name__)
 _paho_log = logging.getLogger(f"{__name__}.paho")
-_paho_log.setLevel(logging.CRITICAL)  # it calls every lost connection an error; we say so once, with the reason
+_paho_log.setLevel(
+    logging.CRITICAL
+)  # it calls every lost connection an error; we say so once, with the reason
 
 PAUSE_FIRST, PAUSE_LAST = 0.05, 5.0  # seconds between attempts to connect
 STEP_TIMEOUT = 5.0  # seconds for one of: connect, subscribe, probe
@@ -40,7 +43,8 @@ _READ_SIZE = 256 * 1024
 class _BufferedSocket:
     """A socket that reads in large pieces: paho asks for one or two bytes at a time, each a system call.
 
-    `pending` is what aiomqtt asks (it is meant for TLS sockets) to go on reading until all that came is handled.
+    `pending` is what aiomqtt asks (it is meant for TLS sockets) to go on reading until all that came is
+    handled.
     """
 
     def __init__(self, inner: socket.socket) -> None:
@@ -68,7 +72,8 @@ class _BufferedSocket:
 
 
 class _Connection(aiomqtt.Client):
-    """One connection. Overrides three private hooks of aiomqtt 2.5 (pinned below 2.6), and nothing of paho's."""
+    """One connection. Overrides three private hooks of aiomqtt 2.5 (pinned below 2.6), and nothing of
+    paho's."""
 
     deliver: OnMessage
 
@@ -83,8 +88,8 @@ class _Connection(aiomqtt.Client):
         self.deliver(message.topic, bytes(message.payload))
 
     def _on_socket_register_write(self, client: paho.Client, userdata: Any, sock: Any) -> None:
-        # paho calls this from the connecting thread for CONNECT, from the loop for all else: there, what one turn of the
-        # loop publishes is written at its end, without the trip through the selector.
+        # paho calls this from the connecting thread for CONNECT, from the loop for all else: there, what one
+        # turn of the loop publishes is written at its end, without the trip through the selector.
         try:
             asyncio.get_running_loop()
         except RuntimeError:
@@ -142,6 +147,10 @@ class MqttBus:
         self._probed: asyncio.Future[None] | None = None
         self._nonce = b""
 
+    def __repr__(self) -> str:
+        state = "connected" if self.connected else f"not connected ({self.last_error or 'not yet'})"
+        return f"<MqttBus {self.name} {state} {dict(self.counters)}>"
+
     @property
     def connected(self) -> bool:
         """Connected, subscribed and probed."""
@@ -179,7 +188,7 @@ class MqttBus:
         if len(payload) > self.max_payload:
             self.counters["oversize"] += 1
             raise Oversize(
-                f"a message of {len(payload)} bytes for {topic} is above the broker's limit of {self.max_payload}",
+                f"a message of {len(payload)} bytes for {topic} is above the limit of {self.max_payload}",
                 hint="send large values by reference, or split the batch",
                 size=len(payload), limit=self.max_payload,
             )  # fmt: skip
@@ -206,8 +215,8 @@ class MqttBus:
             try:
                 await self._connect_once(first)
             except HeadwayError as error:
-                # Wrong credentials or rights: an operator's mistake, told to whoever waits. Later on it may be a broker that
-                # is being set up again, so then we go on trying.
+                # Wrong credentials or rights: an operator's mistake, told to whoever waits. Later on it may
+                # be a broker that is being set up again, so then we go on trying.
                 self._note(error.message)
                 if not first.done():
                     first.set_exception(error)
@@ -232,7 +241,8 @@ class MqttBus:
         except MqttConnectError as error:
             if getattr(error.rc, "value", error.rc) in _NOT_AUTHORISED:
                 raise Denied(
-                    f"the broker at {self._address.host}:{self._address.port} refuses the login of {self.name}: {error}",
+                    f"the broker at {self._address.host}:{self._address.port} refuses the login"
+                    f" of {self.name}: {error}",
                     hint="check user and password in the broker's URL",
                 ) from None
             raise
@@ -288,20 +298,24 @@ class MqttBus:
             )
 
     async def _check_rights(self, connection: _Connection) -> None:
-        """Publishes to itself: a forbidden publish is acknowledged by every broker, so only arrival proves anything."""
+        """Publishes to itself: a forbidden publish is acknowledged by every broker, so only arrival proves
+        anything."""
         self._nonce = secrets.token_hex(8).encode()
         self._probed = asyncio.get_running_loop().create_future()
         connection.publish_now(self._probe, self._nonce, 0, False)
-        # aiomqtt's future of the end is private; without it a broker that closes here would cost the whole time-out.
+        # aiomqtt's future of the end is private; without it a broker that closes here would cost the whole
+        # time-out.
         over = connection._disconnected
         await asyncio.wait({self._probed, over}, timeout=STEP_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
         if self._probed.done():
             return
         if over.done():
             raise aiomqtt.MqttError(
-                f"the connection ended while {self.name} checked its rights (mosquitto does that to a forbidden publish)"
+                f"the connection ended while {self.name} checked its rights"
+                " (mosquitto does that to a forbidden publish)"
             )
         raise Denied(
             f"the broker took {self.name}'s login, but what it publishes to {self._probe} does not come back",
-            hint=f"its rights must let it publish under {topics.ROOT}/{self.site}/from/{self.name}/ and read its probe",
+            hint=f"its rights must let it publish under {topics.ROOT}/{self.site}/from/{self.name}/"
+            " and read its probe",
         )

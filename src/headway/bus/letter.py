@@ -1,11 +1,12 @@
 """A letter: one message of a stream, as a readable JSON envelope round an already encoded body.
 
-    {"id":"planner/scheduler/1/7","kind":"offer","v":1,"time":1763990000000000,"from":"planner","epoch":1,"seq":7,
-     "corr":"","cause":"","body":{...}}
+    {"id":"planner/scheduler/1/7","kind":"offer","v":1,"time":1763990000000000,"from":"planner","epoch":1,
+     "seq":7,"corr":"","cause":"","body":{...}}
 
-The body stands last, so that it is spliced in and cut out as bytes: it is encoded once by whoever decides and decoded once by
-whoever acts, never by what carries it. No header value is an object or holds an unescaped quote, so the first `,"body":` of an
-envelope written here is the right one; an envelope in another order (another implementation, a person) is parsed the slow way.
+The body stands last, so that it is spliced in and cut out as bytes: it is encoded once by whoever decides and
+decoded once by whoever acts, never by what carries it. No header value is an object or holds an unescaped
+quote, so the first `,"body":` of an envelope written here is the right one; an envelope in another order
+(another implementation, a person) is parsed the slow way.
 """
 
 from __future__ import annotations
@@ -96,7 +97,8 @@ def _checked(stream: str, head: dict[str, Any], body: bytes) -> Letter:
     version = head.get("v")
     if type(version) is int and version > VERSION:
         raise BadEnvelope(
-            f"an envelope has version {version}, this Headway reads up to {VERSION}", hint="upgrade this process"
+            f"an envelope has version {version}, this Headway reads up to {VERSION}",
+            hint="upgrade this process",
         )
     try:
         letter = Letter(

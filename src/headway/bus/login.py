@@ -1,4 +1,5 @@
-"""What brokers of our own have in common: credentials, secret files, free ports, and a look whether a login works."""
+"""What brokers of our own have in common: credentials, secret files, free ports, and a look whether a login
+works."""
 
 from __future__ import annotations
 
@@ -73,7 +74,8 @@ def _connect_packet(credential: Credential) -> bytes:
 async def wait_for_login(
     port: int, credential: Credential, timeout: float, process: asyncio.subprocess.Process | None = None
 ) -> bool:
-    """Waits until a broker on loopback takes the login; False after `timeout` seconds or when `process` has ended."""
+    """Waits until a broker on loopback takes the login; False after `timeout` seconds or when `process` has
+    ended."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
     while process is None or process.returncode is None:

@@ -1,4 +1,5 @@
-"""What a bus and a broker are to the rest of Headway. `client` and `broker_*` implement them; tests wrap them."""
+"""What a bus and a broker are to the rest of Headway. `client` and `broker_*` implement them; tests wrap
+them."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ MAX_PAYLOAD = BROKER_PAYLOAD - 64 * 1024  # bytes of one message; the rest is fo
 
 
 class Oversize(Invalid):
-    """A message is bigger than the broker takes. It is refused here: a broker would close the connection, and a
-    stream would then send it again for ever."""
+    """A message is bigger than the broker takes. It is refused here: a broker would close the connection, and
+    a stream would then send it again for ever."""
 
     code = "oversize"
 
@@ -88,7 +89,11 @@ class Address:
     def url(self, name: str) -> str:
         """`mqtt://user:password@host:port` of one client: a secret."""
         credential = self.credentials.get(name, Credential())
-        login = f"{quote(credential.user, safe='')}:{quote(credential.password, safe='')}@" if credential.user else ""
+        login = (
+            f"{quote(credential.user, safe='')}:{quote(credential.password, safe='')}@"
+            if credential.user
+            else ""
+        )
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'mqtts' if self.tls else 'mqtt'}://{login}{host}:{self.port}"
 
@@ -123,7 +128,9 @@ def parse_url(url: str) -> tuple[Address, Credential]:
     except ValueError as error:
         raise Invalid(f"the broker's URL is not valid: {error}", hint=hint) from None
     if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
-        raise Invalid(f"the broker's URL begins with {parts.scheme + '://' if parts.scheme else 'no scheme'}", hint=hint)
+        raise Invalid(
+            f"the broker's URL begins with {parts.scheme + '://' if parts.scheme else 'no scheme'}", hint=hint
+        )
     if parts.path not in ("", "/") or parts.query:
         raise Invalid(f"the broker's URL has a path or a query: {parts.path}", hint=hint)
     tls = parts.scheme == "mqtts"
@@ -134,8 +141,8 @@ def parse_url(url: str) -> tuple[Address, Credential]:
 class BrokerByUrl:
     """An operator's own broker: it runs already, its users and rights are theirs to give.
 
-    `user:password` in the URL is used by every client, so such a broker cannot tell our clients apart; the operator who wants
-    that gives each its own user, named as the client, and its own URL.
+    `user:password` in the URL is used by every client, so such a broker cannot tell our clients apart; the
+    operator who wants that gives each its own user, named as the client, and its own URL.
     """
 
     def __init__(self, url: str, *, ca_file: str | None = None) -> None:

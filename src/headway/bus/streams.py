@@ -1,14 +1,15 @@
-"""Reliable streams over a lossy bus, sans-IO: what to put on the wire, what to take from it, what to say about it.
+"""Reliable streams over a lossy bus, sans-IO: what to put on the wire, what to take from it, what to say
+about it.
 
-The two ends are go-back-N with cumulative acknowledgement (Tanenbaum, Computer Networks, 3.4.2), with two differences that
-come from the journal. An acknowledgement means *committed*, not received: only then may the sender forget. And since a
-receiver may hold letters that it has not committed yet, a status has both numbers, so that a slow receiver is not sent its
-window again and again:
+The two ends are go-back-N with cumulative acknowledgement (Tanenbaum, Computer Networks, 3.4.2), with two
+differences that come from the journal. An acknowledgement means *committed*, not received: only then may the
+sender forget. And since a receiver may hold letters that it has not committed yet, a status has both numbers,
+so that a slow receiver is not sent its window again and again:
 
     status = [epoch, committed, received, again]      "again": send what follows `received`, now
 
-Losses are seen as a gap in the numbers (the receiver asks), or by silence (the sender repeats, ever less often). Nothing here
-leans on the broker: no queue, no PUBACK, no session.
+Losses are seen as a gap in the numbers (the receiver asks), or by silence (the sender repeats, ever less
+often). Nothing here leans on the broker: no queue, no PUBACK, no session.
 """
 
 from __future__ import annotations
@@ -110,8 +111,8 @@ class _Member:
 class OutStream:
     """The sending end of one stream: letters in order until every member of the audience has committed them.
 
-    At most `window` letters (and `window_bytes`, but always one letter) are out unacknowledged by the slowest member; the
-    rest wait here. Sending again is moving the mark of the next letter back.
+    At most `window` letters (and `window_bytes`, but always one letter) are out unacknowledged by the slowest
+    member; the rest wait here. Sending again is moving the mark of the next letter back.
     """
 
     def __init__(
@@ -147,7 +148,8 @@ class OutStream:
         return len(self._letters)
 
     def put(self, epoch: int, seq: int, data: bytes, audience: Iterable[str]) -> None:
-        """Appends a letter. The first one of a process may have any number: those before it are known to be in.
+        """Appends a letter. The first one of a process may have any number: those before it are known to be
+        in.
 
         A higher epoch drops what is left of the one before.
 
@@ -216,8 +218,8 @@ class OutStream:
     def on_silence(self, now: float) -> list[tuple[bytes, bool]]:
         """Call at `deadline`: repeats what no member confirmed; returns letters for the wire.
 
-        When all that is out has been received and only the commit is awaited, the oldest letter goes out alone: its receiver
-        answers with a status, should the acknowledgement have been lost.
+        When all that is out has been received and only the commit is awaited, the oldest letter goes out
+        alone: its receiver answers with a status, should the acknowledgement have been lost.
         """
         self.deadline = None
         if not self._letters:

@@ -1,15 +1,15 @@
 """Every topic of the protocol, and who may publish and read what: no topic string is written anywhere else.
 
-| topic                                   | what                                                | retained |
-|-----------------------------------------|-----------------------------------------------------|----------|
-| `headway/<site>/from/<sender>/to/<stream>`  | a letter of one of the sender's streams         | no       |
-| `headway/<site>/from/<receiver>/ack/<sender>` | how far the receiver's journal has the sender's streams | no |
-| `headway/<site>/from/<sender>/presence`     | a lease on being alive                          | yes      |
-| `headway/<site>/from/<sender>/probe`        | a client asks itself whether its rights work    | no       |
+| topic                                       | what                                         | retained |
+|---------------------------------------------|----------------------------------------------|----------|
+| `headway/<site>/from/<sender>/to/<stream>`    | a letter of one of the sender's streams      | no       |
+| `headway/<site>/from/<receiver>/ack/<sender>` | how far the receiver has the sender's streams | no       |
+| `headway/<site>/from/<sender>/presence`       | a lease on being alive                       | yes      |
+| `headway/<site>/from/<sender>/probe`          | a client asks itself whether its rights work | no       |
 
-A client publishes under its own `from/<name>/` and nowhere else, and the broker enforces it; so whoever reads a topic knows
-who wrote it. Names are percent-encoded into one level: a node called `gpu.box/1` cannot reach into another's topics, and NATS,
-which turns dots into levels of its own, sees none.
+A client publishes under its own `from/<name>/` and nowhere else, and the broker enforces it; so whoever reads
+a topic knows who wrote it. Names are percent-encoded into one level: a node called `gpu.box/1` cannot reach
+into another's topics, and NATS, which turns dots into levels of its own, sees none.
 """
 
 from __future__ import annotations
@@ -93,7 +93,9 @@ def level(name: str) -> str:
     if name == ANYONE:
         return name
     if not name:
-        raise Invalid("an empty name cannot be part of a topic", hint="give the client, stream and site a name")
+        raise Invalid(
+            "an empty name cannot be part of a topic", hint="give the client, stream and site a name"
+        )
     return quote(name, safe="").replace(".", "%2E").replace("~", "%7E")
 
 

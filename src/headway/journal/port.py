@@ -1,4 +1,5 @@
-"""What roles and the service ask of a journal. `store` implements it; the conformance suite says when one is done."""
+"""What roles and the service ask of a journal. `store` implements it; the conformance suite says when one is
+done."""
 
 from __future__ import annotations
 
@@ -11,15 +12,16 @@ from headway.journal.records import Acked, Cursors, Document, Entry, Loaded, Pag
 class Journal(Protocol):
     """A durable log per role, with the archive beside it, in one file or database.
 
-    An error is `Unavailable` (disk full, read-only, locked: nothing of the call happened, try the same call again),
-    `Conflict` (a number that does not follow) or `Corrupt`.
+    An error is `Unavailable` (disk full, read-only, locked: nothing of the call happened, try the same call
+    again), `Conflict` (a number that does not follow) or `Corrupt`.
     """
 
     def load(self, role: str) -> Loaded:
         """Where the role left off. Call before its first append."""
 
     def entries(self, role: str, first: int, last: int | None = None) -> Iterator[Entry]:
-        """Entries `first` to `last`, as far as they are kept: for replay, and for outputs not yet acknowledged."""
+        """Entries `first` to `last`, as far as they are kept: for replay, and for outputs not yet
+        acknowledged."""
 
     async def append(
         self,
@@ -38,11 +40,14 @@ class Journal(Protocol):
             documents: Archive rows to write; `forget` names those to delete, as (kind, key).
         """
 
-    async def snapshot(self, role: str, number: int, at: int, logic: str, data: bytes, *, needed: int) -> None:
+    async def snapshot(
+        self, role: str, number: int, at: int, logic: str, data: bytes, *, needed: int
+    ) -> None:
         """Keeps the role's state after entry `number`; older entries may go then, in small steps.
 
         Args:
-            needed: The lowest entry whose outputs somebody has not acknowledged; `number + 1` if none. It and all after it stay.
+            needed: The lowest entry whose outputs somebody has not acknowledged; `number + 1` if none. It and
+                all after it stay.
         """
 
     async def document(self, kind: str, key: str) -> Document | None:

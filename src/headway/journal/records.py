@@ -35,7 +35,8 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A row of the archive: something finished, or summarised for listing. The newest version of a key replaces the older.
+    """A row of the archive: something finished, or summarised for listing. The newest version of a key
+    replaces the older.
 
     Attributes:
         kind: A family of keys, e.g. `run`, `task`.
@@ -71,7 +72,8 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a role starts from: the snapshot, the entries after it, and how far its streams are at the end of those.
+    """What a role starts from: the snapshot, the entries after it, and how far its streams are at the end of
+    those.
 
     `entries` reads as it is consumed and may be consumed once.
     """

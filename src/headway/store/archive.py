@@ -1,4 +1,5 @@
-"""The archive: documents of finished work, listed newest first in pages that do not shift when more are added."""
+"""The archive: documents of finished work, listed newest first in pages that do not shift when more are
+added."""
 
 from __future__ import annotations
 
@@ -45,8 +46,11 @@ def page(connection: sqlite3.Connection, query: Query) -> Page:
     where: list[str] = ["kind = ?"]
     values: list[Any] = [query.kind]
     conditions: list[tuple[str, Any]] = [
-        ("run = ?", query.run), ("state = ?", query.state), ("time >= ?", query.since), ("time < ?", query.until),
-    ]  # fmt: skip
+        ("run = ?", query.run),
+        ("state = ?", query.state),
+        ("time >= ?", query.since),
+        ("time < ?", query.until),
+    ]
     for condition, value in conditions:
         if value is not None:
             where.append(condition)

@@ -1,7 +1,7 @@
 """Values and bundles as files, named by the SHA-256 of what is in them: `blobs/<2 hex>/<62 hex>`.
 
-A file is either whole and on disk or not there: it is written under a draft name, flushed, renamed, and its folder flushed,
-before `put` returns its name. So whoever holds a name can rely on the content.
+A file is either whole and on disk or not there: it is written under a draft name, flushed, renamed, and its
+folder flushed, before `put` returns its name. So whoever holds a name can rely on the content.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ class Blobs:
             Invalid: The name is no SHA-256 in lower-case hex; so no name leads out of the folder.
         """
         if not _NAME.match(name):
-            raise Invalid(f"{name[:80]!r} is not the name of a blob", hint="a name is 64 lower-case hexadecimal digits")
+            raise Invalid(
+                f"{name[:80]!r} is not the name of a blob", hint="a name is 64 lower-case hexadecimal digits"
+            )
         return self.folder / name[:2] / name[2:]
 
     def put(self, data: bytes | memoryview, *, expect: str | None = None) -> str:
@@ -115,7 +117,9 @@ class Blobs:
         except OSError as error:
             raise Unavailable(f"the blob {path} cannot be read: {error.strerror}") from error
         if verify and hashlib.sha256(data).hexdigest() != name:
-            raise Corrupt(f"the blob {path} is damaged: its content has another hash", hint="restore a backup of it")
+            raise Corrupt(
+                f"the blob {path} is damaged: its content has another hash", hint="restore a backup of it"
+            )
         return data
 
     def has(self, name: str) -> bool:
@@ -141,11 +145,13 @@ class Blobs:
                     yield folder.name + file.name
 
     def sweep(self, used: Iterable[str] | Callable[[str], bool], *, older_than: float) -> tuple[int, int]:
-        """Deletes blobs that nobody refers to and that nobody put or found again lately, and forgotten drafts.
+        """Deletes blobs that nobody refers to and that nobody put or found again lately, and forgotten
+        drafts.
 
         Args:
             used: The names that are referred to, or a function that knows.
-            older_than: Seconds. A blob is written before anybody mentions it, so this must be longer than that can take.
+            older_than: Seconds. A blob is written before anybody mentions it, so this must be longer than
+                that can take.
 
         Returns:
             How many blobs, and how many bytes.
@@ -169,7 +175,8 @@ class Blobs:
         return count, total
 
     def _keep_existing(self, name: str, size: int) -> bool:
-        """Whether a whole one is there; then it counts as new for `sweep`. One of another size is replaced."""
+        """Whether a whole one is there; then it counts as new for `sweep`. One of another size is
+        replaced."""
         path = self.path(name)
         try:
             if path.stat().st_size != size:
@@ -216,7 +223,8 @@ class Blobs:
     def _check(name: str, expect: str | None) -> None:
         if expect is not None and name != expect:
             raise Invalid(
-                f"the content has the hash {name}, it should have {expect}", hint="it was changed or cut short on its way"
+                f"the content has the hash {name}, it should have {expect}",
+                hint="it was changed or cut short on its way",
             )
 
     def _missing(self, name: str) -> NotFound:

@@ -15,16 +15,24 @@ class Corrupt(HeadwayError):
     status = 500
 
 
+_LOCKED = ("another process holds it locked", "is a second service running on this state folder?")
+_WRITABLE = "make the file and its folder writable for this user"
 _UNAVAILABLE = {
-    sqlite3.SQLITE_FULL: ("the disk is full", "free some space; what was being written is kept and tried again"),
-    sqlite3.SQLITE_READONLY: ("it is read-only", "make the file and its folder writable for this user"),
-    sqlite3.SQLITE_BUSY: ("another process holds it locked", "is a second service running on this state folder?"),
-    sqlite3.SQLITE_LOCKED: ("another process holds it locked", "is a second service running on this state folder?"),
+    sqlite3.SQLITE_FULL: (
+        "the disk is full",
+        "free some space; what was being written is kept and tried again",
+    ),
+    sqlite3.SQLITE_READONLY: ("it is read-only", _WRITABLE),
+    sqlite3.SQLITE_PERM: ("permission was denied", _WRITABLE),
+    sqlite3.SQLITE_BUSY: _LOCKED,
+    sqlite3.SQLITE_LOCKED: _LOCKED,
     sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "does its folder exist, and may this user write there?"),
-    sqlite3.SQLITE_PERM: ("permission was denied", "make the file and its folder writable for this user"),
-    sqlite3.SQLITE_IOERR: ("the disk reports an error", "is the disk full, over quota or failing? see the system's log"),
+    sqlite3.SQLITE_IOERR: (
+        "the disk reports an error",
+        "is it full, over quota or failing? see the system's log",
+    ),
     sqlite3.SQLITE_NOMEM: ("there is not enough memory", "free some memory"),
-}  # fmt: skip
+}
 
 
 def translate(error: sqlite3.Error, path: Path) -> HeadwayError:

@@ -23,9 +23,12 @@ def id_of(role: int, number: int) -> int:
 def last(connection: sqlite3.Connection, role: int) -> int:
     """The number of the role's last entry, even if it is only in a snapshot any more."""
     newest = connection.execute(
-        "SELECT id FROM entry WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1", (id_of(role, 0), id_of(role, MOST))
+        "SELECT id FROM entry WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1",
+        (id_of(role, 0), id_of(role, MOST)),
     ).fetchone()
-    snapshot = connection.execute("SELECT max(number) FROM snapshot WHERE role = ? AND complete", (role,)).fetchone()[0]
+    snapshot = connection.execute(
+        "SELECT max(number) FROM snapshot WHERE role = ? AND complete", (role,)
+    ).fetchone()[0]
     return max(newest[0] & MOST if newest else 0, snapshot or 0)
 
 
@@ -39,7 +42,9 @@ def row(connection: sqlite3.Connection, role: int, number: int) -> tuple[int, in
 
 def snapshots(connection: sqlite3.Connection, role: int) -> list[Snapshot]:
     """The complete ones, oldest first, without data."""
-    rows = connection.execute("SELECT number, at, logic FROM snapshot WHERE role = ? AND complete ORDER BY number", (role,))
+    rows = connection.execute(
+        "SELECT number, at, logic FROM snapshot WHERE role = ? AND complete ORDER BY number", (role,)
+    )
     return [Snapshot(number, at, logic, b"") for number, at, logic in rows]
 
 
@@ -63,7 +68,7 @@ def snapshot_data(connection: sqlite3.Connection, role: int, number: int) -> byt
     ).fetchone()
     if size is None or size[0] != len(data):
         raise Corrupt(
-            f"the snapshot after entry {number} has {len(data)} bytes, it should have {size[0] if size else 'an owner'}",
+            f"the snapshot after entry {number} has {len(data)} bytes, not the {size[0] if size else 0} written",
             hint="restore a backup (headway backup)",
         )
     return data
@@ -92,7 +97,8 @@ def write_snapshot(role: int, number: int, at: int, logic: str, data: bytes) -> 
 
 
 def compact(role: int, needed: int, keep: int) -> Iterator[Job]:
-    """Steps that delete what neither a restart nor a replay within `keep` bytes nor an unacknowledged output needs.
+    """Steps that delete what neither a restart nor a replay within `keep` bytes nor an unacknowledged output
+    needs.
 
     A replay begins at a snapshot, so history is kept in whole pieces from one snapshot to the next.
     """
@@ -109,19 +115,22 @@ def compact(role: int, needed: int, keep: int) -> Iterator[Job]:
 
     def orphans(connection: sqlite3.Connection) -> None:
         nonlocal more
-        more = connection.execute(
-            "DELETE FROM snapshot_part WHERE rowid IN (SELECT p.rowid FROM snapshot_part p LEFT JOIN snapshot s"
-            " USING (role, number) WHERE p.role = ? AND s.role IS NULL LIMIT 4)",
+        deleted = connection.execute(
+            "DELETE FROM snapshot_part WHERE rowid IN"
+            " (SELECT part.rowid FROM snapshot_part part LEFT JOIN snapshot whole USING (role, number)"
+            " WHERE part.role = ? AND whole.role IS NULL LIMIT 4)",
             (role,),
-        ).rowcount > 0  # fmt: skip
+        ).rowcount
+        more = deleted > 0
 
     def entries(connection: sqlite3.Connection) -> None:
         nonlocal more
         high = id_of(role, min(base, needed - 1))
-        more = connection.execute(
-            "DELETE FROM entry WHERE id IN (SELECT id FROM entry WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?)",
+        deleted = connection.execute(
+            "DELETE FROM entry WHERE id IN (SELECT id FROM entry WHERE id BETWEEN ? AND ? LIMIT ?)",
             (id_of(role, 0), high, STEP),
-        ).rowcount == STEP  # fmt: skip
+        ).rowcount
+        more = deleted == STEP
 
     yield decide
     for step in (orphans, entries):

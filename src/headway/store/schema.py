@@ -23,10 +23,9 @@ class Migration(NamedTuple):
 
 def migrations() -> list[Migration]:
     """All that this version of Headway knows, in order."""
-    found = []
-    for file in resources.files("headway.store").joinpath("migrations").iterdir():
-        if match := _NAME.match(file.name):
-            found.append(Migration(int(match.group(1)), file.name, file.read_text("utf-8")))
+    files = resources.files("headway.store").joinpath("migrations").iterdir()
+    matched = [(match, file) for file in files if (match := _NAME.match(file.name))]
+    found = [Migration(int(match.group(1)), file.name, file.read_text("utf-8")) for match, file in matched]
     return sorted(found)
 
 

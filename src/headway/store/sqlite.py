@@ -1,7 +1,8 @@
 """The journal in one SQLite file: WAL, one writer, one flush per group of entries.
 
-`synchronous=FULL` survives a power cut, at 0.2 to 0.3 ms a commit on a common disk; `normal` survives kill -9 of any process but may
-lose the last commits with the machine. Layout and reasons: `migrations/0001_journal.sql`.
+`synchronous=FULL` survives a power cut, at 0.2 to 0.3 ms a commit on a common disk; `normal` survives kill -9
+of any process but may lose the last commits with the machine. Layout and reasons:
+`migrations/0001_journal.sql`.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class SqliteJournal:
     Args:
         path: The file; it is made, and migrated, if need be.
         sync: See above.
-        keep_history: Bytes kept behind the last snapshot of each role; 0 keeps only what is needed to restart.
+        keep_history: Bytes kept behind the last snapshot of each role; 0 keeps only what is needed to
+            restart.
 
     Raises:
         Unavailable: The file or folder cannot be written.
@@ -59,7 +61,8 @@ class SqliteJournal:
             raise translate(error, path) from error
         except OSError as error:
             raise Unavailable(
-                f"the journal {path} cannot be used: {error.strerror}", hint="make its folder writable for this user"
+                f"the journal {path} cannot be used: {error.strerror}",
+                hint="make its folder writable for this user",
             ) from error
         try:
             self._roles = _roles(connection)
@@ -83,7 +86,9 @@ class SqliteJournal:
                 return Loaded(None, iter(()), 0, {}, {})
             snapshot = history.latest_snapshot(connection, number)
             last = history.last(connection, number)
-            marks = connection.execute("SELECT direction, first, second, epoch, seq FROM mark WHERE role = ?", (number,))
+            marks = connection.execute(
+                "SELECT direction, first, second, epoch, seq FROM mark WHERE role = ?", (number,)
+            )
             both: tuple[dict[tuple[str, str], Mark], dict[tuple[str, str], Mark]] = ({}, {})
             for direction, first, second, epoch, seq in marks:
                 both[direction][first, second] = (epoch, seq)
@@ -95,7 +100,8 @@ class SqliteJournal:
         return Loaded(snapshot, entries, last, *both)
 
     def snapshots(self, role: str) -> list[Snapshot]:
-        """All complete snapshots that are kept, oldest first, without their data: where a replay can begin."""
+        """All complete snapshots that are kept, oldest first, without their data: where a replay can
+        begin."""
         connection = self._connect_to_read()
         try:
             return history.snapshots(connection, _roles(connection).get(role, -1))
@@ -117,9 +123,13 @@ class SqliteJournal:
             number = _roles(connection).get(role)
             if number is None:
                 return
-            low, high = history.id_of(number, first), history.id_of(number, history.MOST if last is None else last)
+            low, high = (
+                history.id_of(number, first),
+                history.id_of(number, history.MOST if last is None else last),
+            )
             while rows := connection.execute(
-                "SELECT id, at, logic, inputs, outputs FROM entry WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
+                "SELECT id, at, logic, inputs, outputs FROM entry"
+                " WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
                 (low, high, _PAGE),
             ).fetchall():
                 for id_, *rest in rows:
@@ -139,7 +149,7 @@ class SqliteJournal:
             yield entry
         if number != last and last >= first:
             raise Corrupt(
-                f"the journal {self.path} lacks entry {number + 1} of {role}; it should have {first} to {last}",
+                f"the journal {self.path} lacks entry {number + 1} of {role}; it should have up to {last}",
                 hint="restore a backup (headway backup)",
             )
 
@@ -172,7 +182,9 @@ class SqliteJournal:
 
         await self._writer.submit(job)
 
-    async def snapshot(self, role: str, number: int, at: int, logic: str, data: bytes, *, needed: int) -> None:
+    async def snapshot(
+        self, role: str, number: int, at: int, logic: str, data: bytes, *, needed: int
+    ) -> None:
         """See `port.Journal.snapshot`."""
 
         def steps() -> Iterator[Job]:
@@ -233,7 +245,8 @@ class SqliteJournal:
         last = self._last.get(role, 0)
         row = (entry.at, len(entry.inputs) + len(entry.outputs), entry.logic, entry.inputs, entry.outputs)
         if entry.number != last + 1:
-            # After an error of the disk nobody knows whether the commit reached it; the same entry again is then welcome.
+            # After an error of the disk nobody knows whether the commit reached it; the same entry again is
+            # then welcome.
             if entry.number == last and history.row(connection, role, last) == row:
                 return
             raise Conflict(

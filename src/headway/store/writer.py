@@ -1,13 +1,14 @@
 """The one thread that writes a database: group commit, and chores in the gaps.
 
-Whoever waits goes into the same transaction, so a busy journal pays one flush for many entries and an idle one flushes at once.
-A chore (a large snapshot, a compaction) is cut into small transactions that take turns with the groups: it never makes an append
-wait for more than one of its steps.
+Whoever waits goes into the same transaction, so a busy journal pays one flush for many entries and an idle
+one flushes at once. A chore (a large snapshot, a compaction) is cut into small transactions that take turns
+with the groups: it never makes an append wait for more than one of its steps.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -59,7 +60,9 @@ class Writer:
     def chore(self, steps: Iterator[Job]) -> asyncio.Future[None]:
         """Done when all steps are, a transaction each. The iterator is advanced in the writer's thread."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._put((lambda _: self._chores.append((steps, future)), asyncio.get_running_loop().create_future()))
+        self._put(
+            (lambda _: self._chores.append((steps, future)), asyncio.get_running_loop().create_future())
+        )
         return future
 
     async def close(self) -> None:
@@ -71,7 +74,9 @@ class Writer:
 
     def _put(self, ticket: _Ticket) -> None:
         if self._closed:
-            raise Unavailable(f"the journal {self._path} is closed", hint="this is a bug in the order of shutting down")
+            raise Unavailable(
+                f"the journal {self._path} is closed", hint="this is a bug in the order of shutting down"
+            )
         self._queue.put(ticket)
 
     # ---- in the thread
@@ -128,14 +133,14 @@ class Writer:
             return error
         if isinstance(error, sqlite3.Error):
             return translate(error, self._path)
-        return HeadwayError(f"a job on the journal {self._path} failed: {error!r}", hint="this is a bug, please report it")
+        return HeadwayError(
+            f"a job on the journal {self._path} failed: {error!r}", hint="this is a bug, please report it"
+        )
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
-            try:
+            with contextlib.suppress(sqlite3.Error):  # it has already, as it does on a full disk
                 self._connection.execute("ROLLBACK")
-            except sqlite3.Error:  # SQLite has rolled back already, as it does on a full disk
-                pass
         self._on_rollback()
 
     def _step(self) -> None:
