@@ -1,4 +1,4 @@
-"""Headway: an orchestrator for AI workflows. What a user needs is here, and is loaded when it is first asked for."""
+"""Headway: an orchestrator for AI workflows. What users need is here, and is loaded when asked for."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def test_text_from_a_command_line_becomes_what_the_parameters_want() -> None:
     assert list(typed.parameters) == ["n", "rate", "name", "flags", "on", "free"]
 
 
-# ── shell ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── shell ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_command_runs_in_place_with_its_arguments_quoted() -> None:
@@ -110,7 +110,7 @@ def test_braces_of_other_languages_stay() -> None:
         shell("  ")
 
 
-# ── progress and checkpoint ──────────────────────────────────────────────────────────────────────────────────────────
+# ── progress and checkpoint ─────────────────────────────────────────────────────────────────────────────────
 
 
 class Kept:
@@ -157,7 +157,7 @@ def test_progress_refuses_what_is_no_fraction_in_a_worker_and_outside(fraction: 
         progress(fraction)
 
 
-# ── import ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── import ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 HEAVY = ("pydantic", "numpy", "asyncio", "rich", "typer", "fastapi", "langgraph", "httpx", "cloudpickle")
 

@@ -61,7 +61,7 @@ def literal(made: Traced, arg: Any) -> Any:
     return decode(made.refs[arg.key], lambda sha: made.blobs[sha])
 
 
-# ── what becomes what ────────────────────────────────────────────────────────────────────────────────────────────────
+# ── what becomes what ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_calls_become_tasks_and_results_become_edges() -> None:
@@ -209,9 +209,11 @@ def test_shell_commands_are_tasks() -> None:
     assert caught.value.hint == "did you mean 'cpu'?"
 
 
-# ── what is refused, and how ─────────────────────────────────────────────────────────────────────────────────────────
+# ── what is refused, and how ────────────────────────────────────────────────────────────────────────────────
 
-Pair = NamedTuple("Pair", [("x", Any)])
+
+class Pair(NamedTuple):
+    x: Any
 
 
 @pytest.mark.parametrize(

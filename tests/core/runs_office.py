@@ -1,7 +1,7 @@
 """A scheduler and executors in miniature, for `core.runs`: they place what is offered and report with all that can go wrong.
 
-Each executor has a stream of its own, and the planner hears the streams interleaved at random, so an end may come before a
-start and a successor's end before its parent's; some reports come twice.
+Each executor has a stream of its own, and the planner hears the streams interleaved at random, so an end may
+come before a start and a successor's end before its parent's; some reports come twice.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Office:
         self.ended: list[str] = []
         self.runs.submit("r", self.workflow, self.values, "b" * 64, self.now)
 
-    # ── the planner's side ───────────────────────────────────────────────────────────────────────────────────────────
+    # ── the planner's side ──────────────────────────────────────────────────────────────────────────────────
 
     def plan(self) -> Plan:
         """One drain; sometimes the planner is killed before it and restored from JSON, which must not show."""
@@ -116,7 +116,7 @@ class Office:
         everything = [view["name"] for view in self.runs.tasks_view("r", limit=10_000)]
         return [row for row in everything if row == name or row.startswith(f"{name}[")]
 
-    # ── the scheduler's side ─────────────────────────────────────────────────────────────────────────────────────────
+    # ── the scheduler's side ────────────────────────────────────────────────────────────────────────────────
 
     def take(self, plan: Plan) -> None:
         for offer in plan.offers:

@@ -43,7 +43,7 @@ class Table:
         return self.runs.run_view("r")
 
 
-# ── order ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── order ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_chain_is_looked_ahead_and_each_offer_names_what_it_waits_for() -> None:
@@ -184,7 +184,7 @@ def test_reports_of_two_executors_may_cross() -> None:
     assert table.plan().ended == ["r"]
 
 
-# ── failures ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── failures ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_failure_is_tried_again_later_and_later_with_half_of_it_by_chance() -> None:
@@ -304,7 +304,7 @@ def test_stale_and_repeated_reports_change_nothing_and_are_counted() -> None:
     assert not table.runs.lost("r/a", 2, True, 30)
 
 
-# ── cancel and retry ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── cancel and retry ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_cancelling_a_run_withdraws_what_was_offered_and_ends_it() -> None:
@@ -379,7 +379,7 @@ def test_a_cancel_and_a_retry_in_one_step_leave_the_offer_as_it_was() -> None:
     assert (plan.withdraw, plan.ended, len(plan.offers)) == ([], [], 1)
 
 
-# ── submit, views, keeping ───────────────────────────────────────────────────────────────────────────────────────────
+# ── submit, views, keeping ──────────────────────────────────────────────────────────────────────────────────
 
 
 def test_submit_refuses_what_cannot_run_and_ids_that_are_taken() -> None:

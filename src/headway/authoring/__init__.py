@@ -1,1 +1,1 @@
-"""How people write workflows: `@task`, `@workflow`, `.map`, `shell`; traced into a `Workflow` before anything runs."""
+"""How people write workflows: `@task`, `@workflow`, `.map`, `shell`; traced before anything runs."""

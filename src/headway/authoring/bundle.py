@@ -1,7 +1,8 @@
-"""The submitter's side of a bundle: the sources a workflow's functions need, in a zip whose bytes depend on nothing else.
+"""The submitter's side of a bundle: the sources a workflow needs, in a zip whose bytes depend on them only.
 
-What was submitted is what runs, whatever happens to the files afterwards. Installed packages do not travel: a node has its
-own. Functions that no import finds (lambdas, functions in functions, a REPL's, a notebook's) travel by value.
+What was submitted is what runs, whatever happens to the files afterwards. Installed packages do not travel: a
+node has its own. Functions that no import finds (lambdas, functions in functions, a REPL's, a notebook's)
+travel by value.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ def make_bundle(functions: Mapping[str, Callable[..., Any]]) -> Bundle:
     if size > SIZE_MOST:
         largest = max(files, key=lambda name: len(files[name]))
         raise BundleError(
-            f"the workflow's sources are {size >> 20} MiB, more than {SIZE_MOST >> 20} MiB; the largest is {largest}",
+            f"the workflow's sources are {size >> 20} MiB, more than {SIZE_MOST >> 20} MiB; "
+            f"the largest is {largest}",
             hint="keep data out of the sources, and pass it as an argument",
         )
     data = _zip(files)
@@ -104,7 +106,7 @@ def _projects(functions: Iterable[Callable[..., Any]]) -> set[Path]:
 
 
 def _root(module: ModuleType) -> Path | None:
-    """The folder from which a module is imported; None if it is installed, has no file, or is Headway's own."""
+    """The folder a module is imported from; None if it is installed, has no file, or is Headway's own."""
     path, name = _path(module), _name(module)
     if path is None or name is None or name.partition(".")[0] == "headway" or _installed(path):
         return None
@@ -137,7 +139,7 @@ def _installed(path: Path) -> bool:
 
 
 def _files_of(root: Path) -> dict[str, Path]:
-    """Sources under a root by their place in the bundle: those that are loaded, and those that they import anywhere."""
+    """Sources under a root by their place in the bundle: those loaded, and those they import anywhere."""
     loaded: dict[Path, str] = {}
     for module in list(sys.modules.values()):
         path = _path(module) if isinstance(module, ModuleType) else None
@@ -152,7 +154,7 @@ def _files_of(root: Path) -> dict[str, Path]:
 
 
 def _place(root: Path, path: Path, name: str) -> str | None:
-    """Where in the bundle a file must lie to be imported under the name it was loaded by; None if no place does that."""
+    """Where in the bundle a file must lie to be imported by the name it was loaded by, or None."""
     inside = path.relative_to(root)
     parts = inside.with_suffix("").parts
     if ".".join(parts[:-1] if parts[-1] == "__init__" else parts) == name:

@@ -1,6 +1,7 @@
-"""Arguments against a function's own signature: which are missing or unknown, and which are of the wrong type.
+"""Arguments against a function's own signature: which are missing or unknown, which are of the wrong type.
 
-Most values are judged by `isinstance`; only where that does not settle it is pydantic loaded, which knows every annotation.
+Most values are judged by `isinstance`; only where that does not settle it is pydantic loaded, which knows
+every annotation.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ class Signature:
             raise Invalid(f"{self.who}: parameter {name!r} is {text!r}, expected {named(wanted)}") from None
 
     def check(self, name: str, wanted: Any, value: Any) -> None:
-        """Raises Invalid, with the parameter's name, what came and what was wanted, unless the value conforms."""
+        """Raises Invalid with the parameter, what came and what was wanted, unless the value conforms."""
         problem = wrong(wanted, value)
         if problem is not None:
             raise Invalid(f"{self.who}: parameter {name!r} is {problem}", parameter=name)
@@ -129,8 +130,8 @@ class Signature:
         """Refuse the result of a task that says it returns something which clearly does not fit."""
         if clash(given, wanted):
             raise Invalid(
-                f"{self.who}: parameter {name!r} is the result of {producer!r}, which returns {named(given)}, "
-                f"expected {named(wanted)}",
+                f"{self.who}: parameter {name!r} is the result of {producer!r}, "
+                f"which returns {named(given)}, expected {named(wanted)}",
                 parameter=name,
             )
 
@@ -143,7 +144,7 @@ def named(annotation: Any) -> str:
 
 
 def wrong(wanted: Any, value: Any) -> str | None:
-    """What is wrong with a value, in words (`'fast' (str), expected float`), or None if it conforms or nobody can tell."""
+    """What is wrong with a value (`'fast' (str), expected float`); None if it conforms or nobody can tell."""
     if wanted is _UNSAID or _surely(wanted, value):
         return None
     came = f"{short(value)} ({type(value).__name__}), expected {named(wanted)}"
@@ -225,7 +226,7 @@ def _instance(wanted: type, value: Any) -> bool:
 
 
 def clash(given: Any, wanted: Any) -> bool:
-    """Whether a declared result can clearly not be what a parameter is declared as; both must be plain classes."""
+    """Whether a declared result clearly cannot be what a parameter wants, both being plain classes."""
     if not (_is_plain(given) and _is_plain(wanted)) or object in (given, wanted):
         return False
     if wanted in (float, complex) and given in (bool, int, float):

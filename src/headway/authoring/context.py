@@ -10,8 +10,8 @@
             checkpoint((model, epoch + 1))               # kept: a later attempt goes on from here
             progress((epoch + 1) / epochs)
 
-In a worker these reach Headway. In a plain call they do nothing (but refuse nonsense as a worker would), so the same function
-runs anywhere.
+In a worker these reach Headway. In a plain call they do nothing (but refuse nonsense as a worker would), so
+the same function runs anywhere.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class Holder(Protocol):
         """The newest value kept by this task, or the default."""
 
 
-# Process-wide and not a context variable: a task's own threads must find it too, and a worker runs one attempt at a time.
+# Process-wide and not a context variable: a task's own threads must find it too, and a worker runs one
+# attempt at a time.
 _holder: Holder | None = None
 
 
@@ -85,10 +86,10 @@ _ABSENT: Any = object()
 
 
 class _Checkpoint:
-    """`checkpoint(value)` keeps, `checkpoint()` gives back; `checkpoint.load(default)` says what to begin with."""
+    """`checkpoint(value)` keeps, `checkpoint()` gives back; `checkpoint.load(default)` says how to begin."""
 
     def __call__(self, value: Any = _ABSENT) -> Any:
-        """Keep a value for later attempts, or, without a value, give back the one kept last (None if there is none)."""
+        """Keep a value for later attempts; without a value, give back the one kept last, or None."""
         if value is _ABSENT:
             return self.load()
         if _holder is not None:

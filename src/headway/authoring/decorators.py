@@ -45,8 +45,8 @@ class TaskFunction(Generic[P, R]):
         """One task for each item.
 
         Args:
-            iterables: Iterated together, like `zip`, and of one length. A list, or the result of a task that gives a list; of
-                a mapped task's results each flows on alone.
+            iterables: Iterated together, like `zip`, and of one length. A list, or the result of a task that
+                gives a list; of a mapped task's results each flows on alone.
             constants: The same for all.
         """
         here = mode.get()
@@ -82,8 +82,8 @@ class TaskFunction(Generic[P, R]):
 class WorkflowFunction(Generic[P, R]):
     """A function whose body says which task gets which result.
 
-    Called plainly it runs in place, like any function. `.run()` runs it through the engine in this process, `.submit()` on a
-    service, `.simulate()` under a virtual clock.
+    Called plainly it runs in place, like any function. `.run()` runs it through the engine in this process,
+    `.submit()` on a service, `.simulate()` under a virtual clock.
     """
 
     def __init__(self, function: Callable[P, R], name: str, options: WorkflowOptions) -> None:
@@ -110,7 +110,7 @@ class WorkflowFunction(Generic[P, R]):
         return trace.finish(result, self.options)
 
     def parse(self, texts: Mapping[str, str]) -> dict[str, Any]:
-        """Parameters typed as text, as the values the annotations want. Raises Invalid with the parameter's name."""
+        """Parameters typed as text, as the values the annotations want. Raises Invalid with the name."""
         return self._signature().read_text(texts)
 
     @property
@@ -155,13 +155,13 @@ class WorkflowFunction(Generic[P, R]):
 
 
 def _api() -> Any:
-    """`headway.api`, which stands above this room: found by name when it is asked for, as `import headway` must stay quick."""
+    """`headway.api`, which stands above this room: found by name, and only when it is asked for."""
     names.alias_main()
     return importlib.import_module("headway.api")
 
 
 def run_in_place(function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any]) -> Any:
-    """Call a task's function as a worker would: inside it, tasks are plain functions; a coroutine is run to its end."""
+    """Call a task's function as a worker would: tasks in it are plain functions, a coroutine is run through."""
     with entered(None):
         result = function(*args, **kwargs)
         if not inspect.iscoroutine(result):
@@ -188,9 +188,9 @@ def task(function: Any = None, /, **options: Any) -> Any:
 
     Args:
         function: Sync or async.
-        options: cpu (cores, 1 if not said), memory ("2GiB"), gpu (a share or whole devices), resources ({"license": 1}),
-            estimate and timeout (seconds or "10min"), priority (higher goes first), retries (after a failure of its own),
-            at_most_once (never run again once it may have started), name.
+        options: cpu (cores, 1 if not said), memory ("2GiB"), gpu (a share or whole devices), resources
+            ({"license": 1}), estimate and timeout (seconds or "10min"), priority (higher goes first), retries
+            (after a failure of its own), at_most_once (never run again once it may have started), name.
 
     Raises:
         Invalid: An unknown option, or a value that makes no sense; both name the task.

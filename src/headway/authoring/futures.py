@@ -1,4 +1,4 @@
-"""What a task's call gives while a workflow is traced: a stand-in for the result, that can only be passed on."""
+"""What a task's call gives while a workflow is traced: a stand-in for the result, to be passed on only."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _NoSuchAttribute(FutureUsed, AttributeError):
 
 
 class Future:
-    """The result of a task that will run: pass it on, in lists, tuples and dicts too; `[i]` and `["key"]` select a part.
+    """The result of a task that will run: to be passed on, in lists, tuples, dicts too; `[i]` selects a part.
 
     Attributes:
         output: Which task's result, and which part of it.
@@ -96,7 +96,8 @@ def name_of(future: Future) -> str:
 
 
 def _message(future: Future, use: str) -> str:
-    return f"{name_of(future)} is used as {use}, but it has not run: a workflow only says which task gets which result"
+    why = "it has not run: a workflow only says which task gets which result"
+    return f"{name_of(future)} is used as {use}, but {why}"
 
 
 def _teach(future: Future, use: str, instead: str) -> NoReturn:
@@ -111,8 +112,8 @@ def _operator(symbol: str) -> Any:
 
 
 for _name, _symbol in {
-    "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**", "matmul": "@",
-    "and": "&", "or": "|", "xor": "^",
+    "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**",
+    "matmul": "@", "and": "&", "or": "|", "xor": "^",
 }.items():  # fmt: skip
     setattr(Future, f"__{_name}__", _operator(_symbol))
     setattr(Future, f"__r{_name}__", _operator(_symbol))

@@ -1,4 +1,4 @@
-"""Which files of a project a source needs: its import statements, also those inside functions, followed through the project."""
+"""Which files of a project a source needs: its import statements, also in functions, followed through it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def imported_files(root: Path, sources: Iterable[Path]) -> set[Path]:
-    """All files under the root that these sources import, directly or through one another, packages' `__init__` included."""
+    """All files under the root that these sources import, directly or not, packages' `__init__` included."""
     found: set[Path] = set()
     todo = list(sources)
     for source in list(todo):

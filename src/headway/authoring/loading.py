@@ -1,4 +1,4 @@
-"""The worker's side of a bundle: unpacked once, imported from there, one bundle at a time in `sys.modules`."""
+"""The worker's side of a bundle: unpacked once, imported from there, one at a time in `sys.modules`."""
 
 from __future__ import annotations
 
@@ -116,14 +116,16 @@ def _extract(archive: zipfile.ZipFile, scratch: Path) -> None:
 def load_function(bundle_dir: str | Path, key: str) -> Callable[..., Any]:
     """The plain function of a key, with the bundle's modules the ones that are imported.
 
-    Call it before each task, not once per function: what the task imports while it runs must come from its own bundle too.
+    Call it before each task, not once per function: what the task imports while it runs must come from its
+    own bundle too.
 
     Args:
         bundle_dir: The unpacked bundle.
         key: `module:qualname` or `pickle:<name>`.
 
     Raises:
-        BundleError: The module or the function is not there, or the module fails when imported; names module and bundle.
+        BundleError: The module or the function is not there, or the module fails when imported; names module
+            and bundle.
     """
     folder = os.path.realpath(bundle_dir)
     _activate(folder)
@@ -170,14 +172,15 @@ def _import(folder: str, key: str) -> Callable[..., Any]:
     except ModuleNotFoundError as error:
         raise BundleError(
             f"{key} needs the module {error.name!r}, which is neither in {where} nor installed on this node",
-            hint=f"install {(error.name or module_name).partition('.')[0]!r} on the node, or keep it beside the workflow",
+            hint=f"install {_package(error) or module_name!r} on the node, or keep it beside the workflow",
             module=error.name,
         ) from error
     except HeadwayError:
         raise
     except Exception as error:
         raise BundleError(
-            f"the module {module_name!r} of {where} fails when it is imported: {type(error).__name__}: {error}"
+            f"the module {module_name!r} of {where} fails when it is imported: "
+            f"{type(error).__name__}: {error}"
         ) from error
     for part in qualname.split("."):
         found = getattr(found, part, None)
@@ -185,6 +188,11 @@ def _import(folder: str, key: str) -> Callable[..., Any]:
     if not callable(function):
         raise BundleError(f"the module {module_name!r} of {where} has no function {qualname!r}")
     return function  # type: ignore[no-any-return]
+
+
+def _package(error: ModuleNotFoundError) -> str:
+    """What one would install for the module that is missing."""
+    return (error.name or "").partition(".")[0]
 
 
 def _unpickle(folder: str, key: str) -> Callable[..., Any]:
@@ -234,7 +242,7 @@ def import_file(path: str | Path) -> ModuleType:
     except ModuleNotFoundError as error:
         raise Invalid(
             f"{path} needs the module {error.name!r}, which is not installed",
-            hint=f"install it: pip install {(error.name or '').partition('.')[0]}",
+            hint=f"install it: pip install {_package(error)}",
             module=error.name,
         ) from error
     except SyntaxError as error:

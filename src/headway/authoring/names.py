@@ -1,4 +1,4 @@
-"""How a function or a class is found again in another process: `module:qualname`, or by value where no import leads to it."""
+"""How a function or class is found again in another process: by `module:qualname`, else it goes by value."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ PICKLED = "pickle:"
 
 
 def main_name() -> str | None:
-    """The module name under which the running script can be imported from its folder, None if there is no script.
+    """The module name by which the running script can be imported from its folder, None without a script.
 
-    A script is `__main__` only in the process that was started with it; everywhere else it is a module of its file's name.
+    A script is `__main__` only in the process that was started with it; everywhere else it is a module of its
+    file's name.
     """
     main = sys.modules.get("__main__")
     spec = getattr(main, "__spec__", None)
@@ -28,7 +29,7 @@ def main_name() -> str | None:
 
 
 def alias_main() -> None:
-    """Let the running script be found under its module's name, so that results of its classes are not of a second copy's."""
+    """Let the script be found under its module's name, so that its classes are not imported a second time."""
     name = main_name()
     if name is not None:
         sys.modules.setdefault(name, sys.modules["__main__"])
@@ -41,7 +42,7 @@ def module_of(thing: Any) -> str | None:
 
 
 def key_of(function: Any) -> str | None:
-    """`module:qualname` if an import leads back to this very function (or to the task that wraps it), else None."""
+    """`module:qualname` if an import leads back to this very function (or its task), else None."""
     qualname, module = getattr(function, "__qualname__", ""), getattr(function, "__module__", None)
     if not qualname or "<" in qualname or not isinstance(module, str) or module not in sys.modules:
         return None
@@ -62,7 +63,7 @@ def unwrap(thing: Any) -> Any:
 
 
 def by_name(module: str, qualname: str) -> Any:
-    """What `key_of` named. In the process of the script itself that is the script, not a second copy of it."""
+    """What `key_of` named. In the process of the script itself that is the script, not a second copy."""
     if module == main_name() and module not in sys.modules:
         found: Any = sys.modules["__main__"]
     else:

@@ -43,7 +43,8 @@ def task_options(who: str, given: Mapping[str, Any]) -> TaskOptions:
 
     Args:
         who: `task 'train'`, for the errors.
-        given: As written: amounts as numbers or text (`memory="2GiB"`), times as seconds or text (`timeout="10min"`).
+        given: As written: amounts as numbers or text (`memory="2GiB"`), times as seconds or text
+            (`timeout="10min"`).
 
     Raises:
         Invalid: An option that does not exist, or a value that makes no sense; both name the task.

@@ -42,7 +42,7 @@ class CommandFailed(HeadwayError):
 
 
 def command_line(template: str, arguments: Mapping[str, Any]) -> str:
-    """The template with each `{name}` of a known argument replaced, quoted for the shell; a list becomes several words.
+    """The template with each `{name}` of a known argument replaced, quoted; a list becomes several words.
 
     Other braces (`${HOME}`, awk programs) stay as they are.
     """
@@ -91,11 +91,13 @@ class ShellTask:
 def shell(command: str, /, **given: Any) -> Any:
     """A command line as a task.
 
-    In a workflow, `shell("sort {file}", file=path, cpu=2)` is a task and gives a stand-in for its result. Outside,
-    `count = shell("sort {file}", name="count")` makes a task that a workflow calls as `count(file=path)`.
+    In a workflow, `shell("sort {file}", file=path, cpu=2)` is a task and gives a stand-in for its result.
+    Outside, `count = shell("sort {file}", name="count")` makes a task that a workflow calls as
+    `count(file=path)`.
 
     Args:
-        command: For the shell, with `{name}` for each argument; arguments are quoted, a list becomes several words.
+        command: For the shell, with `{name}` for each argument; arguments are quoted, a list becomes several
+            words.
         given: Arguments of the command and options as of `@task`.
 
     Returns:

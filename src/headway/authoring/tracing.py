@@ -1,7 +1,7 @@
-"""From a workflow function to a `Workflow`: its body runs once with stand-ins for results, and every call of a task is noted.
+"""From a function to a `Workflow`: its body runs once with stand-ins for results, and every call is noted.
 
-Nothing of the user's tasks runs here. Literal arguments are encoded as they are given, so that a list changed between two
-calls is two values, as it would be in a plain call.
+Nothing of the user's tasks runs here. Literal arguments are encoded as they are given, so that a list changed
+between two calls is two values, as it would be in a plain call.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Trace:
     _keys: dict[tuple[str, Any], str] = field(default_factory=dict)
     _by_function: dict[int, str] = field(default_factory=dict)
 
-    # ── calls ────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── calls ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def call(self, task: Any, signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Future:
         """Note a plain call of a task."""
@@ -102,7 +102,7 @@ class Trace:
     def map(
         self, task: Any, signature: Signature, iterables: Sequence[Any], constants: Mapping[str, Any]
     ) -> Future:
-        """Note one call for each item: positional arguments are iterated together, keywords are the same for all."""
+        """Note one call for each item: positional arguments are iterated, keywords are the same for all."""
         who = signature.who
         if not iterables:
             raise Invalid(
@@ -136,7 +136,7 @@ class Trace:
         arguments = tuple((key, self.arg(value, f"task {name!r}")) for key, value in kwargs.items())
         return self._spec(name, options, result, shell=command, kwargs=arguments)
 
-    # ── arguments ────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── arguments ───────────────────────────────────────────────────────────────────────────────────────────
 
     def arg(self, value: Any, who: str) -> Arg:
         """A value as the graph holds it: an output, a container of outputs, or a literal."""
@@ -228,7 +228,7 @@ class Trace:
         for index, item in enumerate(source):
             self._check(signature, f"{name}[{index}]", wanted, item)
 
-    # ── nodes ────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── nodes ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def _add(
         self,

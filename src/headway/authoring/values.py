@@ -1,4 +1,4 @@
-"""Values by reference: what a task takes and gives, encoded once, small ones inside the reference, large ones as blobs.
+"""Values by reference: encoded once, small ones inside the reference, large ones as blobs beside it.
 
 Only workers and clients decode: a pickle is code, and no role of Headway runs a user's code.
 """
@@ -38,7 +38,7 @@ class Unpicklable(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A value that was encoded when it was given, so that later changes to it do not matter. `encode` gives it as it is."""
+    """A value that was encoded when it was given: later changes do not matter. `encode` takes it as it is."""
 
     ref: Ref
     blob: bytes | None = None
@@ -48,7 +48,8 @@ def encode(value: Any) -> tuple[Ref, bytes | None]:
     """Make a reference of a value.
 
     Args:
-        value: Anything that can be pickled. Plain JSON (exactly None, bool, int, float, str, list, dict) stays readable.
+        value: Anything that can be pickled. Plain JSON (exactly None, bool, int, float, str, list, dict)
+            stays readable.
 
     Returns:
         The reference, and the bytes of the blob it names if it is larger than `INLINE_LIMIT`.
@@ -86,7 +87,8 @@ def decode(ref: Ref, read_blob: ReadBlob) -> Any:
         return pickle.loads(data)
     except ModuleNotFoundError as error:
         raise HeadwayError(
-            f"the value {ref.text or 'of a task'} needs the module {error.name!r}, which is not installed here",
+            f"the value {ref.text or 'of a task'} needs the module {error.name!r}, "
+            "which is not installed here",
             hint=f"install it, or return plain data: pip install {(error.name or '').partition('.')[0]}",
         ) from error
     except Exception as error:
@@ -97,7 +99,7 @@ def decode(ref: Ref, read_blob: ReadBlob) -> Any:
 
 
 def decode_tree(tree: Mapping[str, Any] | None, read_blob: ReadBlob) -> Any:
-    """What a workflow returned, from the `result` of its run: `{"ref", "path"?} | {"list"} | {"tuple"} | {"dict"}`.
+    """What a workflow returned, from its run's `result`: `{"ref", "path"?} | {"list"} | {"tuple"} | {"dict"}`
 
     Raises:
         HeadwayError: A value cannot be read, or has no such part as the workflow selects (`result["loss"]`).
@@ -147,7 +149,8 @@ def short(value: Any) -> str:
         text = _REPR.repr(value)
     except Exception:  # a user's __repr__ may do anything
         text = f"<{type(value).__name__}>"
-    # An address differs from process to process; the same submission must look the same when it is sent again.
+    # An address differs from process to process; the same submission must look the same when it is sent
+    # again.
     text = _ADDRESS.sub("", text.encode("utf-8", "replace").decode())
     return text if len(text) <= _TEXT_LIMIT else f"{text[: _TEXT_LIMIT - 1]}…"
 
@@ -175,7 +178,7 @@ def _plain(value: Any) -> tuple[Any, int | None]:
 
 
 def _copy(value: Any, depth: int, budget: list[int]) -> Any:
-    """A copy made of exact plain types only; `budget` is what is left of the size, at least one byte a value."""
+    """A copy made of exact plain types; `budget` is what is left of the size, at least one byte a value."""
     kind = type(value)
     budget[0] -= len(value) if kind is str else 1
     if budget[0] < 0:
@@ -194,7 +197,7 @@ def _copy(value: Any, depth: int, budget: list[int]) -> Any:
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """cloudpickle, but what a script defines is named by the script's module: in a worker it is then the same class.
+    """cloudpickle, but what a script defines is named by its module: in a worker it is then the same class.
 
     Else an instance made in `__main__` would arrive as one of a copied class, and `isinstance` would say no.
     """

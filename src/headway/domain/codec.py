@@ -1,7 +1,8 @@
-"""Workflows, demands, nodes and references as plain JSON and back: the one shape that files, HTTP and journal share.
+"""Workflows, demands, nodes and references as plain JSON: the one shape that files, HTTP and journal share.
 
-Reading validates in full, because a submission is somebody else's text: an unknown field is refused with the nearest known one,
-and every error says where (`tasks[3].demand.cpu`). Writing omits what has its default value.
+Reading validates in full, because a submission is somebody else's text: an unknown field is refused with the
+nearest known one, and every error says where (`tasks[3].demand.cpu`). Writing omits what has its default
+value.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ _INT64 = 2**63
 
 _WORKFLOW_FIELDS = ("name", "tasks", "result", "tenant", "weight")
 _TASK_FIELDS = (
-    "name", "function", "shell", "args", "kwargs", "mapped", "demand", "estimate", "priority", "retry", "timeout",
-    "at_most_once",
+    "name", "function", "shell", "args", "kwargs", "mapped", "demand", "estimate", "priority", "retry",
+    "timeout", "at_most_once",
 )  # fmt: skip
 _DEMAND_FIELDS = ("cpu", "memory", "gpu", "other")
 _NODE_FIELDS = ("name", "cpu", "memory", "gpus", "other", "labels")
@@ -47,7 +48,7 @@ _REF_FIELDS = ("kind", "data", "size", "items", "text")
 _ARG_FORMS = ("value", "output", "list", "tuple", "dict")
 
 
-# ── small readers, each with its place in the document ───────────────────────────────────────────────────────────────────
+# ── small readers, each with its place in the document ──────────────────────────────────────────────────────
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -107,7 +108,7 @@ def _amounts(tree: Any, where: str) -> tuple[tuple[str, int], ...]:
     return tuple((name, _whole(named[name], f"{where}.{name}")) for name in sorted(named))
 
 
-# ── demand, node, reference ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── demand, node, reference ─────────────────────────────────────────────────────────────────────────────────
 
 
 def demand_to_json(demand: Demand) -> dict[str, Any]:
@@ -199,7 +200,7 @@ def ref_from_json(tree: Any, where: str = "ref") -> Ref:
     )
 
 
-# ── argument trees ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── argument trees ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 def arg_to_json(arg: Arg) -> dict[str, Any]:
@@ -248,7 +249,7 @@ def _path_step(step: Any, where: str) -> str | int:
     return step
 
 
-# ── workflow ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── workflow ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def workflow_to_json(workflow: Workflow) -> dict[str, Any]:
@@ -340,7 +341,7 @@ def _retry_from_json(tree: Any, where: str) -> Retry:
     )
 
 
-# ── what must hold of any workflow, traced or read ───────────────────────────────────────────────────────────────────────
+# ── what must hold of any workflow, traced or read ──────────────────────────────────────────────────────────
 
 
 def validate_workflow(workflow: Workflow, values: Mapping[str, Ref] | None = None) -> None:
@@ -351,7 +352,8 @@ def validate_workflow(workflow: Workflow, values: Mapping[str, Ref] | None = Non
         values: If given, every literal must be among them, and a literal that is mapped over must be a list.
 
     Raises:
-        Invalid: A name twice or malformed, an unknown or cyclic dependency, a mapped argument that cannot be iterated.
+        Invalid: A name twice or malformed, an unknown or cyclic dependency, a mapped argument that cannot be
+            iterated.
     """
     if not workflow.name.strip():
         raise Invalid("a workflow needs a name")
@@ -377,7 +379,8 @@ def _check_names(specs: Sequence[TaskSpec]) -> None:
         if not _NAME.match(spec.name) or len(spec.name) > _NAME_LENGTH:
             raise Invalid(
                 f"{spec.name!r} cannot be the name of a task",
-                hint=f"use letters, digits, '_', '-' and '.', at most {_NAME_LENGTH}, the first a letter, digit or '_'",
+                hint=f"use at most {_NAME_LENGTH} letters, digits, '_', '-' and '.', "
+                "the first a letter, digit or '_'",
             )
         if spec.name in seen:
             raise Invalid(f"two tasks are called {spec.name!r}", hint="names are unique in a workflow")

@@ -1,7 +1,7 @@
 """What an attempt's report means for its task: recorded once, tried again, or given up.
 
-Each attempt has a number that only grows (the scheduler's fence). A report about an attempt that has ended already, about one
-older than the newest, or about a task that has ended, changes nothing and is counted.
+Each attempt has a number that only grows (the scheduler's fence). A report about an attempt that has ended
+already, about one older than the newest, or about a task that has ended, changes nothing and is counted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from headway.domain.results import Ref
 from headway.domain.units import show_time
 from headway.domain.workflow import Retry
 
-#: A worker's death is more often the machine's fault than the task's: so many more attempts, whatever the task says.
+#: A worker's death is more often the machine's fault than the task's: so many more attempts, whatever the
+#: task says.
 DEATHS_MOST = 2
 #: A task that takes its node down every time must end some day.
 LOSSES_MOST = 20
@@ -33,7 +34,8 @@ def report(run: Run, step: Step, row: int, attempt: int, what: str, at: int, val
     Args:
         what: As in `bus.messages.ReportRow`.
         at: Microseconds of the wall clock.
-        value: started: pid; progress and checkpoint: done in milli; finished: [took, Ref]; other outcomes: [took, error].
+        value: started: pid; progress and checkpoint: done in milli; finished: [took, Ref]; other outcomes:
+            [took, error].
 
     Returns:
         False if it was stale or a repetition, and nothing has changed.
@@ -165,7 +167,7 @@ def _count(run: Run, row: int, which: int) -> int:
 
 
 def _delay(run: Run, step: Step, row: int, attempt: int, which: int) -> int:
-    """Exponential back-off with equal jitter (half fixed, half by chance), the chance being a hash: a replay waits as long."""
+    """Exponential back-off with equal jitter (half of it by chance); chance is a hash, so a replay agrees."""
     retry: Retry = step.spec.retry
     whole = min(retry.ceiling, retry.delay << min(run.tries[row][which] - 1, 40))
     chance = zlib.crc32(f"{run.id_of(step, row)}:{attempt}".encode())

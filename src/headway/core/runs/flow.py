@@ -1,7 +1,7 @@
-"""What follows from what: a task that finished frees others, a map grows as its length is known, a failure skips its heirs.
+"""What follows from what: a finished task frees others, a map grows, a failure skips its heirs.
 
-Nothing here recurses over the graph, as a chain may be longer than Python's stack: what follows is put on the run's agenda
-(complete steps, lengths that may be known) and worked off in `settle`.
+Nothing here recurses over the graph, as a chain may be longer than Python's stack: what follows is put on the
+run's agenda (complete steps, lengths that may be known) and worked off in `settle`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from headway.errors import Invalid
 
 #: How many levels below a ready task are offered with it, so that a chain can ride on one train.
 LOOK_AHEAD = 16
-#: The look-ahead is renewed when a task at a multiple of this depth finishes: it never falls below half, at two visits a task.
+#: The look-ahead is renewed when a task at a multiple of this depth finishes: it never falls below half, at
+#: two visits a task.
 RENEW = 8
 
 
@@ -43,7 +44,7 @@ def begin(run: Run, now: int) -> None:
             free(run, step, run.rows_of(step))
 
 
-# ── offers ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── offers ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def offer(run: Run, step: Step, row: int, not_before: int = 0) -> None:
@@ -64,7 +65,7 @@ def withdraw(run: Run, step: Step, row: int, reason: str) -> None:
 
 
 def free(run: Run, step: Step, rows: Iterable[int]) -> None:
-    """Queue those rows that wait for nothing any more. One that was looked ahead is with the scheduler already."""
+    """Queue the rows that wait for nothing any more; one looked ahead is with the scheduler already."""
     for row in rows:
         if run.state[row] == WAITING and not run.waits[row]:
             run.set(step, row, "ready")
@@ -124,7 +125,7 @@ def _levels(run: Run, step: Step) -> int:
     return count
 
 
-# ── ends ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── ends ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def finish(run: Run, step: Step, row: int, ref: Ref) -> None:
@@ -153,7 +154,7 @@ def finish(run: Run, step: Step, row: int, ref: Ref) -> None:
 
 
 def end(run: Run, step: Step, row: int, what: str, reason: str, now: int) -> None:
-    """End a live row in one of the dead states (`fail`, `cancel`, `skip`, `lose`) and skip all that needs it."""
+    """End a live row in a dead state (`fail`, `cancel`, `skip`, `lose`) and skip all that needs it."""
     stack = [(step, row, what)]
     while stack:
         step, row, what = stack.pop()
@@ -186,7 +187,7 @@ def _heirs(run: Run, step: Step, row: int) -> Iterable[tuple[Step, int]]:
                 yield child, child.base + index
 
 
-# ── growth ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── growth ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def settle(run: Run, now: int) -> None:
@@ -281,7 +282,8 @@ def length_of(run: Run, step: Step) -> int | str | None:
             if parent.mapped:
                 length = parent.items
             elif (result := run.ref(parent.base)) is not None:
-                if (length := result.items) is None:
+                length = result.items
+                if length is None:
                     what = result.text or "a value"
                     return f"it is mapped over the result of {arg.task!r}, which is not a list: {what}"
         if length is None:

@@ -1,11 +1,11 @@
 """A workflow's edges, worked out once: which rows of a step wait for which rows of another.
 
-A *step* is one node of the graph (a `TaskSpec`) in one run; a *row* is one task: a plain step has one, a mapped step one for
-each item as soon as their number is known. There are three kinds of edge:
+A *step* is one node of the graph (a `TaskSpec`) in one run; a *row* is one task: a plain step has one, a
+mapped step one for each item as soon as their number is known. There are three kinds of edge:
 
-    ALL   every row of the child needs every row of the parent (a plain parent has one row; of a mapped one it is the gather)
+    ALL   every row of the child needs every row of the parent (a plain parent has one; else it is the gather)
     ITEM  row i of the child needs row i of the parent (a map over a map: each item flows on alone)
-    SOME  row i of the child needs all of the parent, for the listed i only (a literal list that holds results)
+    SOME  row i of the child needs all of the parent, for listed i only (a literal list that holds results)
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""All runs together: the planner's deterministic core, which the planner's loop, the inline run and the simulator drive.
+"""All runs together: the planner's deterministic core, driven by its loop, the inline run and the simulator.
 
-Sans-IO: no clock, no chance. Events come in through the methods, what follows is taken once per step with `drain`.
+Sans-IO: no clock, no chance. Events come in through the methods, what follows is taken once per step with
+`drain`.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class Runs:
         self._ended: dict[str, None] = {}
         self._changes: list[tuple[str, list[tuple[int, int]]]] = []  # of the last drain: run, (step, row)
 
-    # ── what happens ─────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── what happens ────────────────────────────────────────────────────────────────────────────────────────
 
     def submit(
         self, run_id: str, workflow: Workflow, values: Mapping[str, Ref], bundle: str, now: int
@@ -101,7 +102,7 @@ class Runs:
         return True
 
     def lost(self, task: str, attempt: int, started: bool, now: int) -> bool:
-        """The scheduler says: the attempt ended with its node; `started` is False only if it certainly never ran."""
+        """The scheduler says: the attempt ended with its node; `started` unless it certainly never ran."""
         found = self._find(task)
         if found is None:
             return False
@@ -162,7 +163,7 @@ class Runs:
         self._after(run, now)
         return count
 
-    # ── what follows ─────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── what follows ────────────────────────────────────────────────────────────────────────────────────────
 
     def drain(self) -> Plan:
         """All offers, withdrawals and ends since the last drain, each once, in the order they came about."""
@@ -182,7 +183,7 @@ class Runs:
         return plan
 
     def changes(self) -> list[dict[str, Any]]:
-        """What watchers should hear of what the last drain took: tasks that started, moved on or ended, then their runs."""
+        """What watchers should hear of the last drain: tasks that moved or ended, then their runs."""
         found: list[dict[str, Any]] = []
         for run_id, rows in self._changes:
             run = self._runs.get(run_id)
@@ -200,7 +201,7 @@ class Runs:
         spec = run.workflow[name]
         return run.workflow, spec, {value: run.values[value] for value in values_of(spec)}, run.bundle
 
-    # ── views ────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── views ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -256,7 +257,7 @@ class Runs:
     def result_tree(self, run_id: str) -> dict[str, Any] | None:
         return views.result_tree(self._get(run_id))
 
-    # ── keeping ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── keeping ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def snapshot(self) -> dict[str, Any]:
         """Everything, as plain JSON."""
@@ -307,7 +308,7 @@ class Runs:
                 f"run {run.id}: forgotten by drain"
             )
 
-    # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── inside ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _after(self, run: Run, now: int) -> None:
         """After every event: work off what follows, and see whether the run is over."""
@@ -390,7 +391,8 @@ def _impossible(spec: TaskSpec, nodes: Sequence[Node]) -> Invalid:
     show = show_bytes if name == "memory" else show_milli
     return Invalid(
         f"task {spec.name!r} asks for {spec.demand}: no node could ever hold it",
-        hint=f"the largest node, {best}, has {show(has)} of {name}, not {show(asked)}: ask for less, or add a node",
+        hint=f"the largest node, {best}, has {show(has)} of {name}, not {show(asked)}: "
+        "ask for less, or add a node",
         task=spec.name,
         resource=name,
         asked=asked,

@@ -1,4 +1,4 @@
-"""One run: its graph, and the state of every task in columns, so that a million finished tasks cost bytes and not objects."""
+"""One run: its graph, and the state of every task in columns: a million tasks cost bytes, not objects."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ from headway.domain.results import Ref
 from headway.domain.workflow import Workflow
 from headway.errors import NotFound
 
-#: Flags of a row. We want the scheduler to have it; the scheduler was told; it was told to drop it and has not said that it did.
+#: Flags of a row. We want the scheduler to have it; the scheduler was told; it was told to drop it and has
+#: not said that it did.
 OFFERED, KNOWN, UNACKED = 1, 2, 4
 
 #: A task is looked ahead only while it waits for at most this many others.
@@ -42,14 +43,14 @@ EMPTY = Ref("json", [], 2, 0, "[]")
 class Run:
     """The graph of one run and its columns; `flow` and `attempts` move it, `views` and `storage` read it.
 
-    Row r of a column belongs to the step with `base <= r < base + rows`. A row is in `state` EXPANDED when other rows took its
-    place. Times are microseconds of the service's clock.
+    Row r of a column belongs to the step with `base <= r < base + rows`. A row is in `state` EXPANDED when
+    other rows took its place. Times are microseconds of the service's clock.
     """
 
     __slots__ = (
-        "agenda", "attempt", "bundle", "cancelled", "counts", "earlier", "ended", "ended_at", "error", "errors", "fence", "flags",
-        "id", "names", "offers", "progress", "result", "started", "state", "steps", "submitted", "took", "touched",
-        "tries", "values", "waits", "withdrawn", "workflow",
+        "agenda", "attempt", "bundle", "cancelled", "counts", "earlier", "ended", "ended_at", "error",
+        "errors", "fence", "flags", "id", "names", "offers", "progress", "result", "started", "state",
+        "steps", "submitted", "took", "touched", "tries", "values", "waits", "withdrawn", "workflow",
     )  # fmt: skip
 
     def __init__(
@@ -86,7 +87,7 @@ class Run:
         #: Steps that became complete, or whose number of items may now be known.
         self.agenda: deque[tuple[str, Step]] = deque()
 
-    # ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── rows ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def grow(self, rows: int) -> int:
         """Add waiting rows to every column; returns the first one's index."""
@@ -123,7 +124,7 @@ class Run:
         return range(step.base, step.base + step.rows)
 
     def find(self, name: str) -> tuple[Step, int] | None:
-        """Step and row of `train` or `train[3]`, or None. The bare name of a map with items is none of its tasks."""
+        """Step and row of `train` or `train[3]`, or None. The bare name of a map is none of its tasks."""
         step, index = self.names.get(name), 0
         if step is None and name.endswith("]"):
             bare, _, inside = name[:-1].rpartition("[")
@@ -155,7 +156,7 @@ class Run:
         ref = self.result[row] = Ref(*value)
         return ref
 
-    # ── what a row waits for ─────────────────────────────────────────────────────────────────────────────────────────
+    # ── what a row waits for ────────────────────────────────────────────────────────────────────────────────
 
     def is_free(self, step: Step, row: int) -> bool:
         """Whether all that the row waits for has finished."""
@@ -209,7 +210,7 @@ class Run:
                         inputs[self.name_of(parent, other)] = ref
         return inputs
 
-    # ── the run as a whole ───────────────────────────────────────────────────────────────────────────────────────────
+    # ── the run as a whole ──────────────────────────────────────────────────────────────────────────────────
 
     @property
     def live(self) -> int:

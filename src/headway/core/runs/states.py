@@ -1,9 +1,9 @@
 """The life of one task as the planner sees it: a table, and nothing else decides what may follow what.
 
-The planner hears of a task from two sides, the executor that ran it and the scheduler that placed it, and each executor has
-a stream of its own. So it may hear the end of an attempt before its start, and the end of a task before that of the task
-it waited for: whatever lives may start and may finish. What never happens is that a terminal task moves, except by a
-person's wish to run it again; that is "recorded once".
+The planner hears of a task from two sides, the executor that ran it and the scheduler that placed it, and
+each executor has a stream of its own. So it may hear the end of an attempt before its start, and the end of a
+task before that of the task it waited for: whatever lives may start and may finish. What never happens is
+that a terminal task moves, except by a person's wish to run it again; that is "recorded once".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A run as plain JSON and back: columns, not objects, so that a million finished tasks are read in about a second."""
+"""A run as plain JSON and back: columns, not objects, so that a million tasks are read in about a second."""
 
 from __future__ import annotations
 
