@@ -68,7 +68,7 @@ def snapshot_data(connection: sqlite3.Connection, role: int, number: int) -> byt
     ).fetchone()
     if size is None or size[0] != len(data):
         raise Corrupt(
-            f"the snapshot after entry {number} has {len(data)} bytes, not the {size[0] if size else 0} written",
+            f"the snapshot after entry {number} has {len(data)} bytes, not {size[0] if size else 0}",
             hint="restore a backup (headway backup)",
         )
     return data
