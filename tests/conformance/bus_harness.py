@@ -91,7 +91,7 @@ class Receiver(Role):
         await until(
             lambda: len(self.log) >= count,
             lambda: (
-                f"{count} letters committed; {len(self.log)} are; {self.endpoint.counters}, {self.endpoint._bus}"
+                f"{count} committed, not {len(self.log)}; {self.endpoint.counters}, {self.endpoint._bus}"
             ),
             wait=wait,
         )
