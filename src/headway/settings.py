@@ -1,4 +1,5 @@
-"""What an operator may set, and where it comes from: defaults < user file < project file < environment < flags.
+"""What an operator may set, and where it comes from: defaults < user file < project file < environment <
+flags.
 
 A plain dataclass and `tomllib`: the command line reads it at every start and must stay quick.
 """
@@ -23,7 +24,9 @@ DISCIPLINES = ("strict", "skip")
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Who goes first. `order` is a composition such as `priority > srpt`; `discipline` is `strict` or `skip`."""
+    """Who goes first. `order` is a composition such as `priority > srpt`; `discipline` is `strict` or
+    `skip`.
+    """
 
     order: str = "priority > fcfs"
     discipline: str = "skip"
@@ -101,7 +104,7 @@ def project_file(start: Path) -> Path | None:
     return None
 
 
-# ── one reader per key: what a person writes, to what the code uses ───────────────────────────────────────────────────
+# ── one reader per key: what a person writes, to what the code uses ───────────────────────────────
 
 
 def _text(value: Any, what: str) -> str:
@@ -149,7 +152,7 @@ def _host(value: Any, what: str) -> str:
     if text not in ("127.0.0.1", "::1", "localhost"):
         raise Invalid(
             f"{what} = {value!r} is not a loopback address",
-            hint="the service listens on 127.0.0.1, ::1 or localhost; reach it from elsewhere through an ssh tunnel",
+            hint="use 127.0.0.1, ::1 or localhost, and reach it from elsewhere through an ssh tunnel",
         )
     return text
 
@@ -297,7 +300,7 @@ def from_json(flat: Mapping[str, Any]) -> Settings:
     return _build(values)
 
 
-# ── what a child of the supervisor is told: a file of mode 0600, never its arguments ──────────────────────────────────
+# ── what a child of the supervisor is told: a file of mode 0600, never its arguments ──────────────
 
 #: Names the file.
 CHILD_VARIABLE = "HEADWAY_CHILD_CONFIG"

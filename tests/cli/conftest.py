@@ -1,4 +1,6 @@
-"""A service on fakes that the command line finds by its state folder, and the command line called in this process."""
+"""A service on fakes that the command line finds by its state folder, and the command line called in this
+process.
+"""
 
 from __future__ import annotations
 

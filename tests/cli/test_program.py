@@ -123,9 +123,15 @@ def test_a_reader_that_goes_away(service: Service) -> None:
     for number in range(300):
         service.planner.add(f"run-{number:04}-{'x' * 300}")
     done = subprocess.run(
-        ["bash", "-c", f"set -o pipefail; {sys.executable} -m headway runs -n 300 -o jsonl | head -1 >/dev/null"],
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+        [
+            "bash",
+            "-c",
+            f"set -o pipefail; {sys.executable} -m headway runs -n 300 -o jsonl | head -1 >/dev/null",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert "Traceback" not in done.stderr
     assert "Exception" not in done.stderr
 
@@ -208,3 +214,10 @@ class TestStatusAndDoctor:
 
 def test_run_returns_a_code_and_never_exits() -> None:
     assert run(["version"]) == 0
+
+
+def test_the_generated_reference_is_fresh() -> None:
+    done = subprocess.run(
+        [sys.executable, str(DOCS / "generate.py"), "--check"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}run: python docs/reference/generate.py"

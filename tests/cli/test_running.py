@@ -63,7 +63,7 @@ def test_one_ctrl_c_cancels_and_waits_for_the_end(
     result = headway("run", str(flow))
     assert result.code == 130
     assert "Ctrl-C again leaves" in result.err
-    assert list(service.planner.by_id.values())[0]["state"] == "cancelled"
+    assert next(iter(service.planner.by_id.values()))["state"] == "cancelled"
     assert service.planner.calls[0][2] == "Ctrl-C"
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.service.fakes import TOKEN, Service, served
 
 from headway.client import AsyncClient, AsyncRunHandle, Client
+from tests.service.fakes import TOKEN, Service, served
 
 
 class Blocking:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.service.fakes import TOKEN, Service, served
 
 from headway.client import AsyncClient, AsyncRunHandle, Client, RunFailed, RunHandle, WaitTimeout
 from headway.client.submission import Submission, new_run_id
 from headway.errors import Conflict, Denied, Invalid, NotFound, Unavailable
 from headway.service.routes.runs import RUN_ID
+from tests.service.fakes import TOKEN, Service, served
 
 HELLO = {"name": "hello", "tasks": [{"name": "greet"}]}
 
@@ -176,7 +176,9 @@ class TestErrors:
             make(url=url, token="wrong").runs()
 
     def test_too_large_a_body_is_said_so(self, make: Any, tmp_path: Path) -> None:
-        """The service refuses by the announced length and does not read on: that must not look like a broken connection."""
+        """The service refuses by the announced length and does not read on: that must not look like a broken
+        connection.
+        """
         small = Service(tmp_path / "small", json_limit=1000)
         with served(small) as url, pytest.raises(Invalid) as refused:
             make(url=url, token=TOKEN).submit_packed(
@@ -251,7 +253,9 @@ class TestRestarts:
             assert client.cancel("a")["state"] == "cancelled"
 
     def test_what_cannot_be_repeated_is_not(self, make: Any) -> None:
-        """The connection breaks after a cancel was sent: nobody knows, so the caller is told, and it is not sent again."""
+        """The connection breaks after a cancel was sent: nobody knows, so the caller is told, and it is not
+        sent again.
+        """
         import socket
 
         seen = []
@@ -297,7 +301,8 @@ def test_importing_the_client_is_cheap(tmp_path: Path) -> None:
     import subprocess
     import sys
 
-    code = "import sys, headway.client as c; c.Client; print([m for m in ('pydantic', 'httpx', 'numpy', 'fastapi', 'rich') if m in sys.modules])"
+    heavy = ("pydantic", "httpx", "numpy", "fastapi", "rich")
+    code = f"import sys, headway.client as c; c.Client; print([m for m in {heavy} if m in sys.modules])"
     out = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
     ).stdout

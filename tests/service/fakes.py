@@ -1,4 +1,6 @@
-"""A planner, a scheduler and a blob store in memory that keep the ports' contracts, and a server that runs them."""
+"""A planner, a scheduler and a blob store in memory that keep the ports' contracts, and a server that runs
+them.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,8 @@ class FakePlanner:
         self._watchers: list[asyncio.Queue[dict[str, Any]]] = []
         self._n = 0
 
-    # the port ----------------------------------------------------------------------------------------------------
+    # the port
+    # ----------------------------------------------------------------------------------------------------
 
     async def submit(self, body: dict[str, Any]) -> dict[str, Any]:
         if self.fail_next is not None:
@@ -124,7 +127,8 @@ class FakePlanner:
         finally:
             self._watchers.remove(queue)
 
-    # what tests do -----------------------------------------------------------------------------------------------
+    # what tests do
+    # -----------------------------------------------------------------------------------------------
 
     @property
     def watchers(self) -> int:
@@ -133,14 +137,32 @@ class FakePlanner:
     def add(self, id: str, name: str = "flow", tasks: list[str] | None = None) -> None:
         names = tasks or ["one"]
         self.by_id[id] = {
-            "id": id, "name": name, "tenant": "default", "state": "running", "submitted": START + len(self.by_id), "ended": None,
-            "counts": {"queued": len(names)}, "result": None, "error": None,
-        }  # fmt: skip
+            "id": id,
+            "name": name,
+            "tenant": "default",
+            "state": "running",
+            "submitted": START + len(self.by_id),
+            "ended": None,
+            "counts": {"queued": len(names)},
+            "result": None,
+            "error": None,
+        }
         for task in names:
             self.task_views[f"{id}/{task}"] = {
-                "id": f"{id}/{task}", "run": id, "name": task, "state": "queued", "attempt": 1, "attempts": [], "node": None,
-                "started": None, "ended": None, "took": None, "result": None, "error": None, "progress": None,
-            }  # fmt: skip
+                "id": f"{id}/{task}",
+                "run": id,
+                "name": task,
+                "state": "queued",
+                "attempt": 1,
+                "attempts": [],
+                "node": None,
+                "started": None,
+                "ended": None,
+                "took": None,
+                "result": None,
+                "error": None,
+                "progress": None,
+            }
 
     def change_task(self, id: str, **fields: Any) -> None:
         self.task_views[id].update(fields)
@@ -172,8 +194,17 @@ class FakeScheduler:
     def __init__(self) -> None:
         self.calls: list[Any] = []
         self.node_views = [
-            {"name": "local", "state": "up", "cpu": 4000, "cpu_free": 1000, "memory": 2**33, "memory_free": 2**33, "gpus": 0, "running": 3}
-        ]  # fmt: skip
+            {
+                "name": "local",
+                "state": "up",
+                "cpu": 4000,
+                "cpu_free": 1000,
+                "memory": 2**33,
+                "memory_free": 2**33,
+                "gpus": 0,
+                "running": 3,
+            }
+        ]
 
     def why(self, task: str, at: int | None) -> dict[str, Any]:
         self.calls.append(("why", task, at))

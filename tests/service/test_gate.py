@@ -86,7 +86,9 @@ class TestBodies:
 
     @pytest.mark.parametrize("path", ["/v1/runs", "/v1/runs/a/cancel", "/v1/overrides"])
     async def test_chunked_too_large(self, tmp_path: Path, path: str) -> None:
-        """Nobody announced a length: it is counted on the way, on hand-read and framework-read routes alike."""
+        """Nobody announced a length: it is counted on the way, on hand-read and framework-read routes
+        alike.
+        """
         service = Service(tmp_path, json_limit=1000)
         service.planner.add("a")
 

@@ -1,4 +1,6 @@
-"""Every route, asked rightly and wrongly. A refusal is a problem document with a code; bad input is never a 5xx."""
+"""Every route, asked rightly and wrongly. A refusal is a problem document with a code; bad input is never a
+5xx.
+"""
 
 from __future__ import annotations
 

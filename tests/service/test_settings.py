@@ -32,7 +32,9 @@ def test_defaults(tmp_path: Path) -> None:
 
 
 def test_each_source_beats_the_one_before(tmp_path: Path) -> None:
-    write(tmp_path / "home/.config/headway/headway.toml", "site = 'user'\n[node]\ncpus = 1\n[http]\nport = 1\n")
+    write(
+        tmp_path / "home/.config/headway/headway.toml", "site = 'user'\n[node]\ncpus = 1\n[http]\nport = 1\n"
+    )
     assert settings(tmp_path).site == "user"
     write(tmp_path / "headway.toml", "site = 'project'\n[node]\ncpus = 2\n")
     found = settings(tmp_path)
@@ -85,14 +87,16 @@ def test_wrong_ones_name_file_key_and_next_step(tmp_path: Path, text: str, said:
 
 
 def test_a_wrong_variable_and_a_wrong_flag_name_their_source(tmp_path: Path) -> None:
-    with pytest.raises(Invalid, match="the environment: http.port"):
+    with pytest.raises(Invalid, match=r"the environment: http\.port"):
         settings(tmp_path, {"HEADWAY_HTTP_PORT": "x"})
-    with pytest.raises(Invalid, match="the command line: node.cpus"):
+    with pytest.raises(Invalid, match=r"the command line: node\.cpus"):
         settings(tmp_path, node__cpus="many")
 
 
 def test_other_variables_of_ours_are_not_settings(tmp_path: Path) -> None:
-    assert settings(tmp_path, {"HEADWAY_TASK": "x", "HEADWAY_URL": "y", "HEADWAY_SITE": ""}) == settings(tmp_path)
+    assert settings(tmp_path, {"HEADWAY_TASK": "x", "HEADWAY_URL": "y", "HEADWAY_SITE": ""}) == settings(
+        tmp_path
+    )
 
 
 @given(

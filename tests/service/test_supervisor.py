@@ -1,4 +1,6 @@
-"""The supervisor with tiny children: the lock, restarts, giving up, orderly stops, and what happens when it is killed."""
+"""The supervisor with tiny children: the lock, restarts, giving up, orderly stops, and what happens when it
+is killed.
+"""
 
 from __future__ import annotations
 
@@ -34,10 +36,11 @@ QUICK = Restarts(healthy_after=0.5, first=0.01, longest=0.05, limit=4, ready_wit
 SERVICE = """
 import os, signal, sys, time
 from pathlib import Path
-os.write(int(os.environ["HEADWAY_READY_FD"]), b"1")
 state = Path(os.environ["STATE"])
 with (state / "starts").open("a") as file:
-    file.write(f"service {os.getpid()} {os.environ['HEADWAY_CHILD_CONFIG']} {os.environ['HEADWAY_HTTP_FD']}\\n")
+    given = [os.environ[name] for name in ("HEADWAY_CHILD_CONFIG", "HEADWAY_HTTP_FD")]
+    file.write(f"service {os.getpid()} {' '.join(given)}\\n")
+os.write(int(os.environ["HEADWAY_READY_FD"]), b"1")
 while True:
     time.sleep(60)
 """
@@ -206,7 +209,9 @@ asyncio.run(supervisor(Path({state!r})).run(lambda found: print("ready", flush=T
 async def test_all_end_with_a_killed_supervisor(tmp_path: Path) -> None:
     root = str(Path(__file__).parents[2])
     code = PARENT.format(path=[root, *[p for p in sys.path if p]], state=str(tmp_path))
-    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(  # noqa: ASYNC220  (it has to outlive the loop's own watchers)
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+    )
     try:
         assert parent.stdout is not None
         line = await asyncio.wait_for(asyncio.to_thread(parent.stdout.readline), 20)

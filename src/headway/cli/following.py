@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 _SLICE = 1.0
-"""Seconds between looks while a line of progress is shown; the end of the run is told at once all the same."""
+"""Seconds between looks while a line of progress is shown; the end of the run is told at once all the
+same.
+"""
 
 
 class Interrupted(HeadwayError):

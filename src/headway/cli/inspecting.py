@@ -68,7 +68,9 @@ def status_lines(found: dict[str, Any]) -> dict[str, str]:
 
 
 def _memory(pid: int) -> int:
-    """Proportional set size in bytes where the kernel tells, else what is resident; 0 if the process is gone."""
+    """Proportional set size in bytes where the kernel tells, else what is resident; 0 if the process is
+    gone.
+    """
     for file, name in (("smaps_rollup", "Pss:"), ("status", "VmRSS:")):
         try:
             for line in Path(f"/proc/{pid}/{file}").read_text().splitlines():

@@ -1,4 +1,6 @@
-"""`runs`, `tasks`, `nodes`, `why`, `logs`, `wait`, `cancel`, `retry`: looking at what a service does, and steering it."""
+"""`runs`, `tasks`, `nodes`, `why`, `logs`, `wait`, `cancel`, `retry`: looking at what a service does, and
+steering it.
+"""
 
 from __future__ import annotations
 
@@ -118,8 +120,14 @@ def tasks(
             or (view.get("error") or {}).get("message", ""),
         }
     columns = {
-        "id": "TASK", "state": "STATE", "attempt": "ATTEMPT", "node": "NODE", "progress": "DONE", "took": "TOOK", "result": "RESULT",
-    }  # fmt: skip
+        "id": "TASK",
+        "state": "STATE",
+        "attempt": "ATTEMPT",
+        "node": "NODE",
+        "progress": "DONE",
+        "took": "TOOK",
+        "result": "RESULT",
+    }
     out.listing(views, columns, output, empty="no tasks")
 
 

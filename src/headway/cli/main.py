@@ -1,6 +1,7 @@
 """The program `headway`: all commands, and the one place where an error becomes words and an exit code.
 
-Commands import what they need when they run: `headway --help` loads no pydantic, NumPy, FastAPI or HTTP client.
+Commands import what they need when they run: `headway --help` loads no pydantic, NumPy, FastAPI or HTTP
+client.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def root(
 ) -> None:
     """Runs workflows of AI work on scarce CPUs, GPUs and other accelerators.
 
-    Start with `headway run FILE`; `headway up` starts a service that keeps what it was given through anything.
+    Start with `headway run FILE`; `headway up` starts a service that keeps what it was given through
+    anything.
     """
 
 

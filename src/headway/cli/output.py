@@ -11,9 +11,21 @@ from typing import Any, TextIO
 from headway.cli.options import Output
 
 _COLOURS = {
-    "finished": "32", "up": "32", "ok": "32", "running": "36", "queued": "33", "waiting": "2", "warn": "33",
-    "failed": "31", "cancelled": "35", "skipped": "2", "unknown": "31", "lost": "31", "down": "31", "bad": "31",
-}  # fmt: skip
+    "finished": "32",
+    "up": "32",
+    "ok": "32",
+    "running": "36",
+    "queued": "33",
+    "waiting": "2",
+    "warn": "33",
+    "failed": "31",
+    "cancelled": "35",
+    "skipped": "2",
+    "unknown": "31",
+    "lost": "31",
+    "down": "31",
+    "bad": "31",
+}
 
 
 def coloured(stream: TextIO) -> bool:
@@ -97,7 +109,7 @@ def pairs(rows: Mapping[str, str]) -> str:
     return "\n".join(f"{(name + ':').ljust(width)} {value}" for name, value in rows.items())
 
 
-# ── times ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── times ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def moment(micros: int | None) -> str:

@@ -43,7 +43,8 @@ def run(
 ) -> None:
     """Run a workflow and print its result: on the service when one is up, else here.
 
-    Ctrl-C cancels the run; a second one leaves at once. With -o json the last line is the run with state, counts and result.
+    Ctrl-C cancels the run; a second one leaves at once. With -o json the last line is the run with state,
+    counts and result.
 
     Examples:
 

@@ -49,9 +49,17 @@ def up(
     from headway.cli import starting
 
     settings = settings_of(
-        state_dir, http__port=port, http__host=host, node__cpus=cpus, node__memory=memory, node__gpus=gpus, node__name=node,
-        policy__order=policy, policy__discipline=discipline, broker=broker,
-    )  # fmt: skip
+        state_dir,
+        http__port=port,
+        http__host=host,
+        node__cpus=cpus,
+        node__memory=memory,
+        node__gpus=gpus,
+        node__name=node,
+        policy__order=policy,
+        policy__discipline=discipline,
+        broker=broker,
+    )
     if detach:
         found = starting.start_detached(settings)
         print(
@@ -106,7 +114,8 @@ def status(output: OutputAs = Output.table, state_dir: StateDir = None) -> None:
 
 
 def doctor(output: OutputAs = Output.table, state_dir: StateDir = None) -> None:
-    """Look for what could keep Headway from working here, and say what to do. Exit code 1 if something is bad.
+    """Look for what could keep Headway from working here, and say what to do. Exit code 1 if something is
+    bad.
 
     Examples:
 

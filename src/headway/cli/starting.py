@@ -13,8 +13,8 @@ from typing import Any
 from headway import errors
 from headway.errors import HeadwayError, Unavailable
 from headway.execute.processes import alive
-from headway.service.supervisor import state_of as state_of
 from headway.service.lock import holder_of, wait_released
+from headway.service.supervisor import state_of as state_of
 from headway.settings import Settings, to_json
 
 _MODULE = "headway.service.supervisor"
@@ -22,7 +22,9 @@ START_TIMEOUT = 90.0
 
 
 def become_supervisor(settings: Settings) -> None:
-    """Replace this process by the supervisor: it stays for ever, and the command line's memory is not needed any more."""
+    """Replace this process by the supervisor: it stays for ever, and the command line's memory is not needed
+    any more.
+    """
     fd = _settings_pipe(settings)
     os.set_inheritable(fd, True)
     sys.stdout.flush()
@@ -54,8 +56,12 @@ def start_detached(settings: Settings) -> dict[str, Any]:
     with log:
         process = subprocess.Popen(
             [sys.executable, "-m", _MODULE, str(settings_fd), str(ready_write)],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, pass_fds=(settings_fd, ready_write),
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=(settings_fd, ready_write),
+        )
     os.close(settings_fd)
     os.close(ready_write)
     with os.fdopen(ready_read, "rb") as pipe:
@@ -91,7 +97,9 @@ def _first_line(fd: int, timeout: float) -> bytes:
 
 
 def _settings_pipe(settings: Settings) -> int:
-    """The reading end of a pipe that holds the settings: a broker's URL may hold a password, so they are no arguments."""
+    """The reading end of a pipe that holds the settings: a broker's URL may hold a password, so they are no
+    arguments.
+    """
     read, write = os.pipe()
     os.write(write, json.dumps(to_json(settings)).encode())
     os.close(write)

@@ -22,9 +22,17 @@ _BY_CODE: dict[str, type[HeadwayError]] = {
     )
 }
 _BY_STATUS: dict[int, type[HeadwayError]] = {
-    400: errors.Invalid, 401: errors.Denied, 403: errors.Denied, 404: errors.NotFound, 405: errors.Invalid,
-    409: errors.Conflict, 413: errors.Invalid, 422: errors.Invalid, 503: errors.Unavailable, 507: errors.Unavailable,
-}  # fmt: skip
+    400: errors.Invalid,
+    401: errors.Denied,
+    403: errors.Denied,
+    404: errors.NotFound,
+    405: errors.Invalid,
+    409: errors.Conflict,
+    413: errors.Invalid,
+    422: errors.Invalid,
+    503: errors.Unavailable,
+    507: errors.Unavailable,
+}
 
 
 def error_of(status: int, body: bytes) -> HeadwayError:
@@ -61,7 +69,9 @@ def json_of(status: int, body: bytes) -> Any:
 
 
 class EventParser:
-    """Server-sent events out of pieces of a stream (HTML Living Standard 9.2, as much of it as our service writes)."""
+    """Server-sent events out of pieces of a stream (HTML Living Standard 9.2, as much of it as our service
+    writes).
+    """
 
     def __init__(self) -> None:
         self._rest = b""

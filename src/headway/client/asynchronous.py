@@ -68,7 +68,7 @@ class AsyncClient:
     ) -> None:
         self.close()
 
-    # ── runs ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── runs ──────────────────────────────────────────────────────────────────────────────────────
 
     async def submit(
         self, workflow: Any, /, *args: Any, idempotency_key: str | None = None, **params: Any
@@ -126,7 +126,7 @@ class AsyncClient:
         view: View = await self._ask(calls.retry(run))
         return view
 
-    # ── tasks, nodes, policy ──────────────────────────────────────────────────────────────────────────────────────────
+    # ── tasks, nodes, policy ──────────────────────────────────────────────────────────────────────
 
     async def tasks(
         self, run: str | None = None, *, state: str | None = None, limit: int = 1000, offset: int = 0
@@ -217,7 +217,7 @@ class AsyncClient:
             raise answers.error_of(status, body)
         return body
 
-    # ── the connection ────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the connection ────────────────────────────────────────────────────────────────────────────
 
     async def _ask(self, request: Request) -> Any:
         return answers.json_of(*await self._exchange(request))

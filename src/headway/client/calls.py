@@ -1,4 +1,6 @@
-"""Every call of the API as a request, built once for both clients. A call is here if and only if a route serves it."""
+"""Every call of the API as a request, built once for both clients. A call is here if and only if a route
+serves it.
+"""
 
 from __future__ import annotations
 

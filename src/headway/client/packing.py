@@ -1,4 +1,6 @@
-"""Traces a workflow object into a submission. Runs the workflow's body, which is the caller's own code, and no task."""
+"""Traces a workflow object into a submission. Runs the workflow's body, which is the caller's own code, and
+no task.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,17 @@ from headway.domain.codec import ref_to_json, workflow_to_json
 from headway.errors import Invalid
 
 _BUNDLES_KEPT = 32
-#: By the very functions: their code is what was imported, so a second submit need not read the sources again. The functions
+#: By the very functions: their code is what was imported, so a second submit need not read the sources again.
+# The functions
 #: are kept too, or an id could come to mean another.
-_bundles: OrderedDict[tuple[tuple[str, int], ...], tuple[Bundle, tuple[Callable[..., Any], ...]]] = OrderedDict()
+_bundles: OrderedDict[tuple[tuple[str, int], ...], tuple[Bundle, tuple[Callable[..., Any], ...]]] = (
+    OrderedDict()
+)
 
 
-def pack(workflow: Any, args: Sequence[Any], params: Mapping[str, Any], *, run: str | None = None) -> Submission:
+def pack(
+    workflow: Any, args: Sequence[Any], params: Mapping[str, Any], *, run: str | None = None
+) -> Submission:
     """Make a submission.
 
     Args:
@@ -32,7 +39,9 @@ def pack(workflow: Any, args: Sequence[Any], params: Mapping[str, Any], *, run: 
         Invalid: It is none of these, or its parameters or graph are wrong.
     """
     if isinstance(workflow, Submission | Traced) and (args or params):
-        raise Invalid(f"parameters for {type(workflow).__name__}, which has its values already", hint="submit it alone")
+        raise Invalid(
+            f"parameters for {type(workflow).__name__}, which has its values already", hint="submit it alone"
+        )
     if isinstance(workflow, Submission):
         return workflow
     if isinstance(workflow, WorkflowFunction):
@@ -40,7 +49,10 @@ def pack(workflow: Any, args: Sequence[Any], params: Mapping[str, Any], *, run: 
     elif isinstance(workflow, Traced):
         traced = workflow
     else:
-        raise Invalid(f"{workflow!r} is not a workflow", hint="write @workflow above its def, and pass the function itself")
+        raise Invalid(
+            f"{workflow!r} is not a workflow",
+            hint="write @workflow above its def, and pass the function itself",
+        )
     bundle = _bundle_of(traced)
     blobs = dict(traced.blobs)
     if bundle is not None:

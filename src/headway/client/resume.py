@@ -1,4 +1,6 @@
-"""What a client does when the connection breaks: the service may be restarting, and what is safe to repeat is repeated."""
+"""What a client does when the connection breaks: the service may be restarting, and what is safe to repeat is
+repeated.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,8 @@ class Attempts:
             raise Unavailable(f"no service answers at {address.url}", hint=START, url=address.url) from error
         if not refused and not self._request.repeatable:
             raise Unavailable(
-                f"the connection to {address.url} broke before the answer ({_words(error)}): it may or may not have been done",
+                f"the connection to {address.url} broke before the answer ({_words(error)}): "
+                "it may or may not have been done",
                 hint="look before you send it again: `headway runs`",
             ) from error
         if time.monotonic() + self._next > self._until:

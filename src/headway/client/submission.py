@@ -1,4 +1,6 @@
-"""A workflow object and its parameters, made into what is posted: graph, values by reference, sources by content."""
+"""A workflow object and its parameters, made into what is posted: graph, values by reference, sources by
+content.
+"""
 
 from __future__ import annotations
 

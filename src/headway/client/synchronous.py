@@ -68,7 +68,7 @@ class Client:
     ) -> None:
         self.close()
 
-    # ── runs ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── runs ──────────────────────────────────────────────────────────────────────────────────────
 
     def submit(
         self, workflow: Any, /, *args: Any, idempotency_key: str | None = None, **params: Any
@@ -121,7 +121,7 @@ class Client:
         view: View = self._ask(calls.retry(run))
         return view
 
-    # ── tasks, nodes, policy ──────────────────────────────────────────────────────────────────────────────────────────
+    # ── tasks, nodes, policy ──────────────────────────────────────────────────────────────────────
 
     def tasks(
         self, run: str | None = None, *, state: str | None = None, limit: int = 1000, offset: int = 0
@@ -210,7 +210,7 @@ class Client:
             raise answers.error_of(status, body)
         return body
 
-    # ── the connection ────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the connection ────────────────────────────────────────────────────────────────────────────
 
     def _ask(self, request: Request) -> Any:
         return answers.json_of(*self._exchange(request))

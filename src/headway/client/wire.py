@@ -1,7 +1,7 @@
 """HTTP/1.1 over kept-alive connections, for blocking callers.
 
-The standard library's client: a submit costs 0.15 ms here, 0.6 ms with the usual third-party one (measured on loopback), and
-importing it costs a tenth.
+The standard library's client: a submit costs 0.15 ms here, 0.6 ms with the usual third-party one (measured on
+loopback), and importing it costs a tenth.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ ANSWER_TIMEOUT = 30.0
 
 
 class Wire:
-    """Connections to one address. Safe to use from several threads: each request takes a connection out of the pool."""
+    """Connections to one address. Safe to use from several threads: each request takes a connection out of
+    the pool.
+    """
 
     def __init__(self, address: Address) -> None:
         self.address = address
@@ -42,8 +44,8 @@ class Wire:
         return answer.status, body
 
     def stream(self, request: Request, idle: float | None) -> tuple[int, Iterator[bytes]]:
-        """Send a request; returns the status and the body's pieces as they come. `idle` is the longest silence in
-        seconds; None for any."""
+        """Send a request; returns the status and the body's pieces as they come. `idle` is the longest
+        silence in seconds; None for any."""
         connection, answer = self._exchange(request)
         if connection.sock is not None:
             connection.sock.settimeout(idle)
@@ -58,7 +60,9 @@ class Wire:
         return answer.status, pieces()
 
     def _exchange(self, request: Request) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-        """On an idle connection if there is one. That the service closed it meanwhile shows only now: then on a new one."""
+        """On an idle connection if there is one. That the service closed it meanwhile shows only now: then on
+        a new one.
+        """
         while True:
             try:
                 connection = self._idle.pop()
@@ -91,7 +95,8 @@ class Wire:
         try:
             connection.request(request.method, request.path, request.body, headers)
         except (BrokenPipeError, ConnectionResetError):
-            # A body that is refused by its length is answered before it is read; the answer is worth more than the error.
+            # A body that is refused by its length is answered before it is read; the answer is worth more
+            # than the error.
             try:
                 return connection.getresponse()
             except (OSError, http.client.HTTPException):

@@ -62,8 +62,8 @@ class AsyncWire:
         return head.status, body
 
     async def stream(self, request: Request, idle: float | None) -> tuple[int, AsyncIterator[bytes]]:
-        """Send a request; returns the status and the body's pieces as they come. `idle` is the longest silence in
-        seconds; None for any."""
+        """Send a request; returns the status and the body's pieces as they come. `idle` is the longest
+        silence in seconds; None for any."""
         connection, head = await self._exchange(request)
 
         async def pieces() -> AsyncIterator[bytes]:

@@ -1,1 +1,3 @@
-"""HTTP API, event stream, identity, and the supervisor of `headway up`. Thin: it asks the roles through the ports."""
+"""HTTP API, event stream, identity, and the supervisor of `headway up`. Thin: it asks the roles through the
+ports.
+"""

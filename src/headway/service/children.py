@@ -1,4 +1,6 @@
-"""A child process that is started again when it dies, alone, with growing pauses, and given up after a run of quick deaths."""
+"""A child process that is started again when it dies, alone, with growing pauses, and given up after a run of
+quick deaths.
+"""
 
 from __future__ import annotations
 

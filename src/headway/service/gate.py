@@ -1,7 +1,8 @@
 """The outermost layer of the HTTP service: who may come in, how much they may bring, and no fault gets out.
 
-A web page in the operator's browser can reach a loopback port. Two checks keep it out before the token is even looked at: the
-Host must be a loopback name (a rebound DNS name is not), and an Origin, which browsers send and cannot forge, must be our own.
+A web page in the operator's browser can reach a loopback port. Two checks keep it out before the token is
+even looked at: the Host must be a loopback name (a rebound DNS name is not), and an Origin, which browsers
+send and cannot forge, must be our own.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 
 class Gate:
-    """Pure ASGI: a wrapper of functions costs microseconds where a middleware class of the framework costs tasks.
+    """Pure ASGI: a wrapper of functions costs microseconds where a middleware class of the framework costs
+    tasks.
 
     Args:
         app: What is behind it.
@@ -67,7 +69,8 @@ class Gate:
                 receive = self._limited(headers, receive)
             await self._app(scope, receive, watched)
         except Exception as error:
-            # The framework answers a fault of ours through the handler in `http`, and then raises it all the same.
+            # The framework answers a fault of ours through the handler in `http`, and then raises it all the
+            # same.
             if complete:
                 return
             answer = problems.as_headway(error)
@@ -132,9 +135,10 @@ def too_large(size: int | None, limit: int) -> HeadwayError:
     """The refusal of a body above its limit; `size` is None when only part of it was read."""
     what = f"the body has {size} bytes" if size is not None else "the body is longer than allowed"
     return TooLarge(
-        f"{what}; at most {limit} are taken here", hint="large values go to PUT /v1/blobs/{sha256} and travel by reference",
+        f"{what}; at most {limit} are taken here",
+        hint="large values go to PUT /v1/blobs/{sha256} and travel by reference",
         limit=limit,
-    )  # fmt: skip
+    )
 
 
 def host_name(host: str) -> str:

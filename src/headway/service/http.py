@@ -24,9 +24,10 @@ from headway.service.state import Shared
 from headway.service.stream import Hub
 from headway.settings import Settings
 
-DESCRIPTION = """Submit workflows, watch them, ask why. Every request carries `Authorization: Bearer <token>`; the owner's token
-is in `<state folder>/token`. Every error is a problem document (RFC 9457) with a stable `code`. Times are microseconds since
-the epoch, amounts of resources milli-units, memory bytes."""
+DESCRIPTION = """Submit workflows, watch them, ask why.
+Every request carries `Authorization: Bearer <token>`; the owner's token is in `<state folder>/token`.
+Every error is a problem document (RFC 9457) with a stable `code`.
+Times are microseconds since the epoch, amounts of resources milli-units, memory bytes."""
 
 
 class App:
@@ -152,8 +153,14 @@ _SCHEMAS: dict[str, Any] = {
         "description": "RFC 9457, with a stable code, the next step, and the facts as data.",
         "required": ["type", "title", "status", "detail", "code"],
         "properties": {
-            "type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT, "instance": _TEXT,
-            "code": _TEXT, "hint": _TEXT, "fields": {"type": "object"},
+            "type": _TEXT,
+            "title": _TEXT,
+            "status": {"type": "integer"},
+            "detail": _TEXT,
+            "instance": _TEXT,
+            "code": _TEXT,
+            "hint": _TEXT,
+            "fields": {"type": "object"},
         },
     },
     "Submission": {
@@ -163,11 +170,17 @@ _SCHEMAS: dict[str, Any] = {
         "properties": {
             "run": {"type": "string", "description": "The id that the new run will have; unique for ever."},
             "workflow": {"type": "object", "description": "The graph; see `headway.domain.codec`."},
-            "values": {"type": "object", "description": "References by key, for the graph's literal arguments."},
-            "bundle": {"type": "string", "description": "SHA-256 of the sources, sent as a blob; empty if no task needs them."},
+            "values": {
+                "type": "object",
+                "description": "References by key, for the graph's literal arguments.",
+            },
+            "bundle": {
+                "type": "string",
+                "description": "SHA-256 of the sources, sent as a blob; empty if no task needs them.",
+            },
         },
     },
-}  # fmt: skip
+}
 
 
 def dump_openapi(app: App) -> str:

@@ -1,6 +1,7 @@
 """Who may call: bearer tokens, kept in files of mode 0600.
 
-A submission is code, so a token is needed on loopback too. The owner's token is made at the first `headway up`.
+A submission is code, so a token is needed on loopback too. The owner's token is made at the first `headway
+up`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ class Tokens:
         self._known = [(token.encode(), principal) for token, principal in by_token.items()]
 
     def principal(self, presented: str) -> str | None:
-        """Who this token stands for, or None. Every token is compared in full, so the time taken tells nothing."""
+        """Who this token stands for, or None. Every token is compared in full, so the time taken tells
+        nothing.
+        """
         raw, found = presented.encode("utf-8", "surrogateescape"), None
         for token, principal in self._known:
             if hmac.compare_digest(token, raw):

@@ -1,4 +1,5 @@
-"""A pipe that the supervisor holds open: when it dies, however it dies, the kernel closes it and every child sees the end.
+"""A pipe that the supervisor holds open: when it dies, however it dies, the kernel closes it and every child
+sees the end.
 
 The parent-death signal does the same and faster, but only for direct children, and only on Linux.
 """

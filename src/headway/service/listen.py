@@ -17,7 +17,8 @@ def bind(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if host == "::1" else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    # Inherited by accepted connections. Without it every answer waits 40 ms for the reader's delayed acknowledgement.
+    # Inherited by accepted connections. Without it every answer waits 40 ms for the reader's delayed
+    # acknowledgement.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -1,4 +1,6 @@
-"""One supervisor per state folder: a kernel lock that ends with its holder, and the holder's address in the file."""
+"""One supervisor per state folder: a kernel lock that ends with its holder, and the holder's address in the
+file.
+"""
 
 from __future__ import annotations
 

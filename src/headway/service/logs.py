@@ -10,7 +10,8 @@ from headway.execute.logs import path_of
 from headway.service.state import Shared
 
 _CHUNK = 64 * 1024
-#: A task's output is a file that other processes write: it is looked at so often while it is followed (seconds).
+#: A task's output is a file that other processes write: it is looked at so often while it is followed
+# (seconds).
 _LOOK_EVERY = 0.2
 _OVER = ("finished", "failed", "cancelled", "skipped", "unknown")
 

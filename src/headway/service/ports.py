@@ -1,11 +1,12 @@
-"""What the HTTP layer needs from the roles and the store, no more. The roles implement these; tests bring fakes.
+"""What the HTTP layer needs from the roles and the store, no more. The roles implement these; tests bring
+fakes.
 
 Views are plain JSON dicts. Times are integer microseconds since the epoch.
 
-A run view is `{"id", "name", "tenant", "state", "submitted", "ended", "counts": {state: n}, "result": tree | None,
-"error": None | {"task", "type", "message"}}`; a result tree has `{"ref": {...}}` leaves under `{"list": [...]}`,
-`{"tuple": [...]}` and `{"dict": {...}}`. A task view is `{"id", "run", "name", "state", "attempt", "attempts", "node",
-"started", "ended", "took", "result", "error", "progress"}`.
+A run view is `{"id", "name", "tenant", "state", "submitted", "ended", "counts": {state: n}, "result": tree |
+None, "error": None | {"task", "type", "message"}}`; a result tree has `{"ref": {...}}` leaves under `{"list":
+[...]}`, `{"tuple": [...]}` and `{"dict": {...}}`. A task view is `{"id", "run", "name", "state", "attempt",
+"attempts", "node", "started", "ended", "took", "result", "error", "progress"}`.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ TASK_STATES = ("waiting", "queued", "running", "finished", "failed", "cancelled"
 
 
 class PlannerPort(Protocol):
-    """The planner: runs and tasks. Changes resolve after the commit; reads never commit, and wait only for the archive."""
+    """The planner: runs and tasks. Changes resolve after the commit; reads never commit, and wait only for
+    the archive.
+    """
 
     async def submit(self, body: View) -> View:
         """Accept `{"run", "workflow", "values", "bundle", "key", "by"}`; returns the run view.
 
-        The same key again returns the first run's view with `"repeated": true`; with another body it raises Conflict.
+        The same key again returns the first run's view with `"repeated": true`; with another body it raises
+        Conflict.
         """
         ...
 
@@ -55,7 +59,9 @@ class PlannerPort(Protocol):
     def stats(self) -> View: ...
 
     def subscribe(self) -> AsyncIterator[View]:
-        """Changes from now on: `{"n", "type": "task" | "run", ...view fields}`, or `{"type": "reset"}` to who is behind."""
+        """Changes from now on: `{"n", "type": "task" | "run", ...view fields}`, or `{"type": "reset"}` to who
+        is behind.
+        """
         ...
 
 

@@ -1,7 +1,7 @@
 """Errors as problem documents (RFC 9457): one shape for every refusal, never a traceback.
 
-`type` is `urn:headway:problem:<code>`; the codes are those of `headway.errors`, and the client turns a document back into
-the same class.
+`type` is `urn:headway:problem:<code>`; the codes are those of `headway.errors`, and the client turns a
+document back into the same class.
 """
 
 from __future__ import annotations

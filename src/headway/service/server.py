@@ -53,9 +53,16 @@ async def serve(
         grace: Seconds that open requests get.
     """
     config = uvicorn.Config(
-        app, http="httptools", ws="none", lifespan="off", access_log=False, log_config=None, server_header=False,
-        timeout_graceful_shutdown=max(1, int(grace)), timeout_keep_alive=75,
-    )  # fmt: skip
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=max(1, int(grace)),
+        timeout_keep_alive=75,
+    )
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[sock]), name="http")
     ended = asyncio.create_task((stop or asyncio.Event()).wait())

@@ -1,7 +1,7 @@
 """One subscription to the planner, shared by all who watch or wait. Nobody polls.
 
-A watcher has a bounded queue. One that is behind gets `{"type": "reset"}` and fetches the present state again, rather than a
-backlog that grows in the service's memory.
+A watcher has a bounded queue. One that is behind gets `{"type": "reset"}` and fetches the present state
+again, rather than a backlog that grows in the service's memory.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ class Hub:
             try:
                 changes = aiter(self._planner.subscribe())
                 while True:
-                    # A subscription stands once its generator runs: it is asked for its first change before anybody is told.
+                    # A subscription stands once its generator runs: it is asked for its first change before
+                    # anybody is told.
                     upcoming = asyncio.ensure_future(anext(changes))
                     if not self._subscribed.is_set():
                         await asyncio.sleep(0)
@@ -127,7 +128,8 @@ async def changes_of(
 ) -> AsyncIterator[View | None]:
     """Changes as they come; None when nothing came for `heartbeat` seconds. Ends when the service stops.
 
-    With `first` the subscription's standing is told by one None at once: what is read then misses nothing that follows.
+    With `first` the subscription's standing is told by one None at once: what is read then misses nothing
+    that follows.
     """
     with hub.watch(wanted) as watcher:
         await hub.ready()

@@ -1,7 +1,9 @@
-"""The parent of a service: holds the lock, makes credentials, starts broker, service and executor, restarts what dies.
+"""The parent of a service: holds the lock, makes credentials, starts broker, service and executor, restarts
+what dies.
 
-It stays small and does nothing else, because with it everything ends. Of a child that dies, that child alone is started again,
-with the same credentials and the same listening socket: connections wait in the socket's queue meanwhile.
+It stays small and does nothing else, because with it everything ends. Of a child that dies, that child alone
+is started again, with the same credentials and the same listening socket: connections wait in the socket's
+queue meanwhile.
 """
 
 from __future__ import annotations
@@ -234,14 +236,14 @@ def _last_port(settings: Settings) -> int:
         return 0
 
 
-# ── the program ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the program ───────────────────────────────────────────────────────────────────────────────────
 
 
 def main(arguments: list[str] | None = None) -> None:
     """`python -m headway.service.supervisor SETTINGS_FD [READY_FD]`, called by `headway up`.
 
-    Reads the settings as JSON from the first descriptor. With a second one it reports there (`{"url": …}` or `{"error": …}`)
-    and says nothing else on success; without, it prints for a person.
+    Reads the settings as JSON from the first descriptor. With a second one it reports there (`{"url": …}` or
+    `{"error": …}`) and says nothing else on success; without, it prints for a person.
     """
     given = sys.argv[1:] if arguments is None else arguments
     with os.fdopen(int(given[0])) as file:
@@ -262,7 +264,8 @@ async def _main(settings: Settings, report_fd: int | None) -> int:
             _report(report_fd, found)
         else:
             print(
-                f"Headway is up: {found['url']}\nState: {settings.state}\nStop it with Ctrl-C or `headway down`.",
+                f"Headway is up: {found['url']}\nState: {settings.state}\n"
+                "Stop it with Ctrl-C or `headway down`.",
                 flush=True,
             )
 

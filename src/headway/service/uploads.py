@@ -1,4 +1,6 @@
-"""Streams a blob to disk: hashed on the way, flushed, and in its place only when its content is what its name says."""
+"""Streams a blob to disk: hashed on the way, flushed, and in its place only when its content is what its name
+says.
+"""
 
 from __future__ import annotations
 

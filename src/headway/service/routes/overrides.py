@@ -1,4 +1,6 @@
-"""`/v1/overrides` and `/v1/policy`: what a person may change about who goes first. On the record, with an end."""
+"""`/v1/overrides` and `/v1/policy`: what a person may change about who goes first. On the record, with an
+end.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,13 @@ from headway.service.state import Ports, Principal
 router = APIRouter(tags=["overrides"], responses=COMMON)
 
 OVERRIDE_EXAMPLE = {
-    "id": "o-1", "kind": "boost", "target": "train-7f3a9c", "by": "owner", "reason": "the demo is at three", "expires": 1764003600000000,
-}  # fmt: skip
+    "id": "o-1",
+    "kind": "boost",
+    "target": "train-7f3a9c",
+    "by": "owner",
+    "reason": "the demo is at three",
+    "expires": 1764003600000000,
+}
 
 
 @router.post(

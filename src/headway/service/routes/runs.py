@@ -86,7 +86,9 @@ def parse_submission(raw: bytes) -> dict[str, Any]:
 
 
 def _missing_blobs(shared: Shared, body: dict[str, Any]) -> list[str]:
-    """What is referred to but not here: it must be found out before the run is acknowledged, not when a task needs it."""
+    """What is referred to but not here: it must be found out before the run is acknowledged, not when a task
+    needs it.
+    """
     wanted = [body["bundle"]] if body["bundle"] else []
     for key, ref in body["values"].items():
         if not isinstance(ref, dict):
@@ -110,12 +112,22 @@ def _missing_blobs(shared: Shared, body: dict[str, Any]) -> list[str]:
     summary="Submit a workflow",
     openapi_extra={
         "parameters": [
-            {"name": "Idempotency-Key", "in": "header", "required": False, "schema": {"type": "string", "maxLength": KEY_LIMIT},
-             "description": "The same key again returns the first run; with another body it is refused (409)."}
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": False,
+                "schema": {"type": "string", "maxLength": KEY_LIMIT},
+                "description": "The same key again returns the first run; with another body: 409.",
+            }
         ],
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Submission"}, "example": SUBMIT_EXAMPLE}},
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": "#/components/schemas/Submission"},
+                    "example": SUBMIT_EXAMPLE,
+                }
+            },
         },
     },
     responses={
@@ -130,19 +142,21 @@ def _missing_blobs(shared: Shared, body: dict[str, Any]) -> list[str]:
 async def submit(request: Request) -> Response:
     """Accept a workflow. What is acknowledged is on disk.
 
-    Blobs it refers to must be there (`PUT /v1/blobs/{sha256}`); those that are missing are listed in `fields.missing`.
+    Blobs it refers to must be there (`PUT /v1/blobs/{sha256}`); those that are missing are listed in
+    `fields.missing`.
     """
-    # Read by hand: a submission is the hot path of the API, and the framework's validation of a free JSON body costs more
-    # than the planner's own.
+    # Read by hand: a submission is the hot path of the API, and the framework's validation of a free JSON
+    # body costs more than the planner's own.
     body = parse_submission(await request.body())
     body.setdefault("values", {})
     body.setdefault("bundle", "")
     shared = shared_of(request)
     if missing := _missing_blobs(shared, body):
         raise Invalid(
-            f"{len(missing)} of the blobs it refers to are not here", hint="send them with PUT /v1/blobs/{sha256} first",
+            f"{len(missing)} of the blobs it refers to are not here",
+            hint="send them with PUT /v1/blobs/{sha256} first",
             missing=missing[:1000],
-        )  # fmt: skip
+        )
     key = request.headers.get("idempotency-key")
     if key is not None and not 1 <= len(key) <= KEY_LIMIT:
         raise Invalid(f"Idempotency-Key must have 1 to {KEY_LIMIT} characters")
@@ -204,7 +218,9 @@ async def cancel(id: str, ports: Ports, by: Principal, body: CancelBody | None =
     responses={200: example(RUN_EXAMPLE, "The run."), **MISSING, **CONFLICT},
 )
 async def retry(id: str, ports: Ports, by: Principal) -> dict[str, Any]:
-    """Tasks that failed, were cancelled or skipped run again, and what depends on them. Finished results are kept."""
+    """Tasks that failed, were cancelled or skipped run again, and what depends on them. Finished results are
+    kept.
+    """
     return await ports.planner.retry(id, by)
 
 
@@ -214,7 +230,8 @@ async def retry(id: str, ports: Ports, by: Principal) -> dict[str, Any]:
     response_class=StreamingResponse,
     responses={
         200: {
-            "description": "Server-sent events: first `run` with the present view, then `task` and `run` as they change, `reset` "
+            "description": "Server-sent events: first `run` with the present view, then `task` and `run` as "
+            "they change, `reset` "
             "to a reader that fell behind (fetch the tasks again), `end` with the last view.",
             "content": {
                 "text/event-stream": {
