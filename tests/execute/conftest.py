@@ -12,10 +12,15 @@ from typing import Any
 
 import pytest
 
+from headway.bus import topics
+from headway.bus.broker_nats import NatsBroker
 from headway.bus.messages import Call, DemandModel, GrantRow, LeaseBody, RefModel, ReportRow
+from headway.bus.port import Address
 from headway.domain.resources import Node
 from headway.execute import logs
 from headway.execute.executor import Executor
+
+from .bus_side import Roles
 
 BUNDLE = "ab" * 32
 ENDS = {"finished", "failed", "timed_out", "cancelled", "worker_died", "preempted", "returned"}
@@ -92,12 +97,15 @@ class Bench:
     ) -> tuple[str, int]:
         """Grant `r/<task>`; in a lease of its own if none is given."""
         number = self.lease() if lease is None else lease
-        row = GrantRow(f"r/{task}", attempt, number, 0, f"r/{task.partition('[')[0]}", item, inputs or {}, list(devices))
+        row = GrantRow(
+            f"r/{task}", attempt, number, 0, f"r/{task.partition('[')[0]}", item, inputs or {}, list(devices)
+        )
         self.executor.handle_lease(LeaseBody(calls={row.call: what}, grants=[row]))
         return row.task, attempt
 
     async def warm(self) -> None:
-        """A free worker has loaded the module, so that a task granted next is in its own code when it is started."""
+        """A free worker has loaded the module, so that a task granted next is in its own code when it is
+        started."""
         self.grant("warm", call("noop"))
         await self.end("warm")
         self.rows.clear()
@@ -176,3 +184,19 @@ def gone(pid: int) -> bool:
         return True
     with open(f"/proc/{pid}/stat", "rb") as file:
         return file.read().rpartition(b")")[2].split()[0] == b"Z"
+
+
+@pytest.fixture
+async def address(tmp_path: Path) -> AsyncIterator[Address]:
+    broker = NatsBroker(tmp_path / "broker")
+    clients = (topics.planner(), topics.scheduler(), topics.resource_manager(), topics.executor("n1"))
+    yield await broker.start(clients)
+    await broker.stop()
+
+
+@pytest.fixture
+async def roles(address: Address) -> AsyncIterator[Roles]:
+    made = Roles(address)
+    await made.start()
+    yield made
+    await made.stop()

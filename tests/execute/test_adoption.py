@@ -94,11 +94,15 @@ def lease(path: Path, seconds: float) -> LeaseBody:
         "r/s": call("touch_and_sleep", str(path), seconds),
         "r/b": call("append", "b", str(path)),
     }
-    grants = [GrantRow(f"r/{name}", 1, 7, number, f"r/{name}", None, {}, []) for number, name in enumerate("asb")]
+    grants = [
+        GrantRow(f"r/{name}", 1, 7, number, f"r/{name}", None, {}, []) for number, name in enumerate("asb")
+    ]
     return LeaseBody(calls=calls, grants=grants)
 
 
-async def test_a_running_task_goes_on_and_is_reported_once_by_the_next_executor(parent: Parent, tmp_path: Path) -> None:
+async def test_a_running_task_goes_on_and_is_reported_once_by_the_next_executor(
+    parent: Parent, tmp_path: Path
+) -> None:
     path = tmp_path / "ran"
     parent.start(lease(path, 1.0))
     parent.wait_for("r/s 1 started")
@@ -106,7 +110,9 @@ async def test_a_running_task_goes_on_and_is_reported_once_by_the_next_executor(
     bench = Bench(parent.state, incarnation="2", confirmed_later=True)
     await bench.executor.start()
     try:
-        assert set(bench.executor.holds()) == {("r/a", 1), ("r/s", 1), ("r/b", 1)}, "the hello would lose some"
+        assert set(bench.executor.holds()) == {("r/a", 1), ("r/s", 1), ("r/b", 1)}, (
+            "the hello would lose some"
+        )
         assert await bench.result("s") == "slept"
         assert await bench.result("a") == "a", "what the dead executor had not confirmed was not kept"
         assert await bench.result("b") == "b", "the member behind it was not carried on"
@@ -117,7 +123,9 @@ async def test_a_running_task_goes_on_and_is_reported_once_by_the_next_executor(
         await bench.executor.stop(0.0)
 
 
-async def test_without_an_executor_a_worker_finishes_its_task_and_begins_no_other(parent: Parent, tmp_path: Path) -> None:
+async def test_without_an_executor_a_worker_finishes_its_task_and_begins_no_other(
+    parent: Parent, tmp_path: Path
+) -> None:
     path = tmp_path / "ran"
     parent.start(lease(path, 0.5))
     parent.wait_for("r/s 1 started")
@@ -161,14 +169,18 @@ async def test_a_worker_that_died_meanwhile_is_not_held(parent: Parent, tmp_path
     await bench.executor.start()
     try:
         assert ("r/s", 1) not in bench.executor.holds()
-        assert not [path for path in (parent.state / "run" / "n1").glob("*.spool") if path.stat().st_mtime < 0]
+        assert not [
+            path for path in (parent.state / "run" / "n1").glob("*.spool") if path.stat().st_mtime < 0
+        ]
     finally:
         await bench.executor.stop(0.0)
 
 
 def test_everything_dies_with_the_supervisor(parent: Parent, tmp_path: Path) -> None:
     path = tmp_path / "pids"
-    body = LeaseBody(calls={"r/t": call("tree", str(path), 60)}, grants=[GrantRow("r/t", 1, 1, 0, "r/t", None, {}, [])])
+    body = LeaseBody(
+        calls={"r/t": call("tree", str(path), 60)}, grants=[GrantRow("r/t", 1, 1, 0, "r/t", None, {}, [])]
+    )
     parent.start(body)
     parent.wait_for("r/t 1 started")
     end = time.monotonic() + 10
@@ -194,7 +206,9 @@ async def test_without_a_lifeline_workers_die_with_the_executor(state: Path, tmp
     body.write_text(lease(tmp_path / "ran", 60).model_dump_json())
     environment = {key: value for key, value in os.environ.items() if key != "HEADWAY_LIFELINE"}
     rows = tmp_path / "rows"
-    process = subprocess.Popen([sys.executable, "-c", CHILD, str(state), str(body), str(rows)], env=environment)
+    process = subprocess.Popen(  # noqa: ASYNC220
+        [sys.executable, "-c", CHILD, str(state), str(body), str(rows)], env=environment
+    )
     end = time.monotonic() + 20
     while not rows.exists() or "r/s 1 started" not in rows.read_text():
         assert time.monotonic() < end

@@ -2,98 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
-import pytest
-from pydantic_core import to_json
-
-from headway.bus import topics
-from headway.bus.broker_nats import NatsBroker
-from headway.bus.client import MqttBus
-from headway.bus.endpoint import Endpoint
-from headway.bus.letter import Letter
-from headway.bus.messages import GrantRow, HelloBody, LeaseBody, ReportBody, ReportRow
 from headway.bus.port import Address
 from headway.domain.resources import Node
 from headway.execute.agent import Agent, _new_epoch
 
+from .bus_side import Roles, lease_of, until
 from .conftest import call
 
 NODE = Node("n1", 2000, 10**9, labels=(("arch", "any"),))
-
-
-class Roles:
-    """Scheduler, planner and resource manager, as far as an executor sees them."""
-
-    def __init__(self, address: Address) -> None:
-        self.letters: dict[str, list[Letter]] = {}
-        clients = {"scheduler": topics.scheduler(), "planner": topics.planner(), "resource_manager": topics.resource_manager()}
-        self.endpoints = {
-            name: Endpoint(MqttBus(address, name), client, incarnation="7") for name, client in clients.items()
-        }
-        self.acknowledging = True
-        self._tasks: list[asyncio.Task[None]] = []
-        self._seq = 0
-
-    async def start(self) -> None:
-        for name, endpoint in self.endpoints.items():
-            await endpoint.start()
-            self._tasks.append(asyncio.create_task(self._read(name, endpoint)))
-
-    async def _read(self, name: str, endpoint: Endpoint) -> None:
-        while True:
-            letters = await endpoint.next(60)
-            self.letters.setdefault(name, []).extend(letters)
-            if self.acknowledging:
-                endpoint.commit(letters)
-
-    async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for endpoint in self.endpoints.values():
-            await endpoint.close()
-
-    def send(self, body: LeaseBody, epoch: int) -> None:
-        self._seq += 1
-        self.endpoints["scheduler"].send("executor-n1", ["executor-n1"], epoch, self._seq, "lease", to_json(body))
-
-    def rows(self, name: str = "scheduler") -> list[ReportRow]:
-        return [row for letter in self.letters.get(name, ()) for row in ReportBody.model_validate_json(letter.body).rows]
-
-    def hellos(self) -> list[HelloBody]:
-        return [HelloBody.model_validate_json(letter.body) for letter in self.letters.get("resource_manager", ())]
-
-
-async def until(true: Callable[[], Any], limit: float = 15.0) -> None:
-    end = time.monotonic() + limit
-    while not true():
-        assert time.monotonic() < end
-        await asyncio.sleep(0.01)
-
-
-@pytest.fixture
-async def address(tmp_path: Path) -> AsyncIterator[Address]:
-    broker = NatsBroker(tmp_path / "broker")
-    clients = (topics.planner(), topics.scheduler(), topics.resource_manager(), topics.executor("n1"))
-    yield await broker.start(clients)
-    await broker.stop()
-
-
-@pytest.fixture
-async def roles(address: Address) -> AsyncIterator[Roles]:
-    made = Roles(address)
-    await made.start()
-    yield made
-    await made.stop()
-
-
-def lease_of(name: str, what: Any, lease: int = 1) -> LeaseBody:
-    return LeaseBody(calls={f"r/{name}": what}, grants=[GrantRow(f"r/{name}", 1, lease, 0, f"r/{name}", None, {}, [])])
 
 
 async def test_a_lease_comes_in_and_its_reports_go_out(roles: Roles, address: Address, state: Path) -> None:
@@ -132,7 +50,9 @@ async def test_a_lease_for_a_former_executor_is_refused(roles: Roles, address: A
         await agent.stop(0.0)
 
 
-async def test_a_letter_that_is_no_lease_does_not_stop_the_executor(roles: Roles, address: Address, state: Path) -> None:
+async def test_a_letter_that_is_no_lease_does_not_stop_the_executor(
+    roles: Roles, address: Address, state: Path
+) -> None:
     agent = Agent(NODE, state, address, stop_grace=1.0)
     await agent.start()
     try:
@@ -166,7 +86,9 @@ async def test_what_nobody_acknowledged_is_held_and_the_next_hello_says_so(
         await agent.stop(0.0)
 
 
-async def test_a_stopped_executor_reports_what_became_of_its_tasks(roles: Roles, address: Address, state: Path) -> None:
+async def test_a_stopped_executor_reports_what_became_of_its_tasks(
+    roles: Roles, address: Address, state: Path
+) -> None:
     agent = Agent(NODE, state, address, stop_grace=1.0)
     await agent.start()
     await until(roles.hellos)

@@ -48,7 +48,9 @@ def test_the_newest_checkpoint_of_this_or_an_earlier_attempt_counts(tmp_path: Pa
     context(tmp_path, 1).checkpoint("one")
     assert context(tmp_path, 1).resume() == "one"
     context(tmp_path, 3).checkpoint("three")
-    assert context(tmp_path, 2).resume("nothing") == "nothing", "attempt 2 cannot go on from what came after it"
+    assert context(tmp_path, 2).resume("nothing") == "nothing", (
+        "attempt 2 cannot go on from what came after it"
+    )
     assert context(tmp_path, 4).resume() == "three"
     context(tmp_path, 4).checkpoint("four")
     context(tmp_path, 4).checkpoint("four again")  # a new context of the same attempt goes on counting

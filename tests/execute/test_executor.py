@@ -170,7 +170,9 @@ async def test_recall_returns_what_has_not_begun_and_only_that(bench: Bench, tmp
     bench.say(recalls=[(lease, [("r/s[0]", 1), *members[10:]])])
     for number in range(10, 300):
         assert (await bench.end(f"m[{number}]")).what == "returned"
-    assert not any(row.what == "finished" for row in bench.rows if row.task == "r/s[0]"), "came back before it ended"
+    assert not any(row.what == "finished" for row in bench.rows if row.task == "r/s[0]"), (
+        "came back before it ended"
+    )
     assert (await bench.end("s[0]")).what == "finished"
     for number in range(10):
         assert (await bench.end(f"m[{number}]")).what == "finished"

@@ -13,7 +13,14 @@ async def test_everything_a_task_prints_is_in_its_log(bench: Bench) -> None:
     bench.grant("speak", call("speak"))
     await bench.result("speak")
     text = bench.log("speak")
-    for line in ("python says", "descriptor says", "C says", "child says", "child complains", "python complains"):
+    for line in (
+        "python says",
+        "descriptor says",
+        "C says",
+        "child says",
+        "child complains",
+        "python complains",
+    ):
         assert f"{line}\n" in text
     assert text.startswith("=== speak attempt 1, ")
     assert text.index("\n") == 119

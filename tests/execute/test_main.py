@@ -1,4 +1,5 @@
-"""`python -m headway.execute` as the supervisor starts it: killed, restarted, stopped; and that workers are cheap."""
+"""`python -m headway.execute` as the supervisor starts it: killed, restarted, stopped; and that workers are
+cheap."""
 
 from __future__ import annotations
 
@@ -18,14 +19,14 @@ from headway.bus.messages import GrantRow, LeaseBody
 from headway.bus.port import Address
 from headway.settings import CHILD_VARIABLE, Child, NodeSettings, Settings
 
+from .bus_side import Roles, lease_of, until
 from .conftest import Bench, call, gone
-from .test_agent import Roles, address, lease_of, roles, until  # noqa: F401 (fixtures)
 
 
 class Process:
     """The executor's process, and the supervisor's lifeline."""
 
-    def __init__(self, state: Path, address: Address) -> None:  # noqa: F811
+    def __init__(self, state: Path, address: Address) -> None:
         settings = Settings(state=state, node=NodeSettings(name="n1", cpus=2000))
         config = state / "executor.json"
         child = Child(settings, {"executor-n1": address.url("executor-n1")})
@@ -36,7 +37,9 @@ class Process:
 
     def start(self) -> None:
         command = [sys.executable, "-m", "headway.execute"]
-        self.popen = subprocess.Popen(command, env=self.environment, pass_fds=(self.lifeline,), start_new_session=True)
+        self.popen = subprocess.Popen(
+            command, env=self.environment, pass_fds=(self.lifeline,), start_new_session=True
+        )
 
     def close(self) -> None:
         if self.popen.poll() is None:
@@ -47,7 +50,7 @@ class Process:
 
 
 @pytest.fixture
-def process(state: Path, address: Address) -> Iterator[Process]:  # noqa: F811
+def process(state: Path, address: Address) -> Iterator[Process]:
     made = Process(state, address)
     made.start()
     yield made
@@ -55,7 +58,9 @@ def process(state: Path, address: Address) -> Iterator[Process]:  # noqa: F811
 
 
 async def test_a_killed_executor_is_followed_by_one_that_loses_nothing(
-    process: Process, roles: Roles, tmp_path: Path  # noqa: F811
+    process: Process,
+    roles: Roles,
+    tmp_path: Path,
 ) -> None:
     path = tmp_path / "ran"
     await until(roles.hellos)
@@ -73,7 +78,7 @@ async def test_a_killed_executor_is_followed_by_one_that_loses_nothing(
     assert len(ends) == 1
 
 
-async def test_sigterm_ends_it_in_order(process: Process, roles: Roles) -> None:  # noqa: F811
+async def test_sigterm_ends_it_in_order(process: Process, roles: Roles) -> None:
     await until(roles.hellos)
     roles.send(lease_of("train", call("train", 10_000, 0.02)), int(roles.hellos()[0].incarnation))
     await until(lambda: any(row.what == "checkpoint" for row in roles.rows()))
@@ -82,7 +87,7 @@ async def test_sigterm_ends_it_in_order(process: Process, roles: Roles) -> None:
     await until(lambda: any(row.what == "preempted" for row in roles.rows()))
 
 
-async def test_it_dies_with_its_supervisor(process: Process, roles: Roles) -> None:  # noqa: F811
+async def test_it_dies_with_its_supervisor(process: Process, roles: Roles) -> None:
     await until(roles.hellos)
     roles.send(lease_of("s", call("sleep", 60)), int(roles.hellos()[0].incarnation))
     await until(lambda: any(row.what == "started" for row in roles.rows()))
@@ -96,7 +101,11 @@ async def test_it_dies_with_its_supervisor(process: Process, roles: Roles) -> No
 def test_without_a_supervisor_it_says_what_to_do(tmp_path: Path) -> None:
     environment = {key: value for key, value in os.environ.items() if key != CHILD_VARIABLE}
     done = subprocess.run(
-        [sys.executable, "-m", "headway.execute"], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "headway.execute"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 2
     assert "run `headway up`" in done.stderr
@@ -125,7 +134,8 @@ async def test_a_task_costs_little(bench: Bench) -> None:
 
 
 async def test_commands_run_at_half_the_speed_of_a_bare_loop_or_better(bench: Bench) -> None:
-    """The floor is `subprocess.run` in one process; ours must reach half of it even on a busy machine, so the bound is 0.25."""
+    """The floor is `subprocess.run` in one process; ours must reach half of it even on a busy machine, so the
+    bound is 0.25."""
     tasks = 100
     bench.grant("first", call(shell="true", name="first"))
     await bench.end("first")
@@ -141,7 +151,9 @@ async def test_commands_run_at_half_the_speed_of_a_bare_loop_or_better(bench: Be
         rows = [GrantRow(f"r/t[{n}]", attempt, lease, n, "r/t", None, {}, []) for n in range(tasks)]
         began = time.perf_counter()
         bench.say(calls={"r/t": call(shell="true", name="t")}, grants=rows)
-        await bench.until(lambda: sum(r.what == "finished" for r in bench.rows if r.attempt == attempt) >= tasks, 60)
+        await bench.until(
+            lambda: sum(r.what == "finished" for r in bench.rows if r.attempt == attempt) >= tasks, 60
+        )
         return tasks / (time.perf_counter() - began)
 
     ratios = [await ours(attempt) / await asyncio.to_thread(floor) for attempt in (2, 3, 4)]

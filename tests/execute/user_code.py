@@ -198,6 +198,7 @@ def change_things():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     sys.setrecursionlimit(200)
+    signal.alarm(1)
 
 
 def where():

@@ -97,12 +97,14 @@ class Agent:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._endpoint.close()
 
-    # ── out ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── out ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _report(self, rows: list[ReportRow]) -> None:
         """Reports are counted here as in the executor: a letter's number is its report's."""
         self._reports += 1
-        self._endpoint.send("report", _AUDIENCE, self._epoch, self._reports, "report", to_json({"rows": rows}))
+        self._endpoint.send(
+            "report", _AUDIENCE, self._epoch, self._reports, "report", to_json({"rows": rows})
+        )
 
     def _hello(self) -> None:
         node = NodeModel(
@@ -134,7 +136,7 @@ class Agent:
             self._node.name, epoch, self._epoch,
         )  # fmt: skip
 
-    # ── in ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── in ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _work(self) -> None:
         while True:
@@ -181,7 +183,8 @@ class _Bus(MqttBus):
 
 
 def _new_epoch(path: Path) -> int:
-    """Above that of every former executor of this node, whatever the clock says: microseconds, or one more than the last."""
+    """Above that of every former executor of this node, whatever the clock says: microseconds, or one more
+    than the last."""
     last = 0
     with suppress(OSError, ValueError):
         last = int(path.read_text())
@@ -190,6 +193,7 @@ def _new_epoch(path: Path) -> int:
         write_durably(path, f"{epoch}\n".encode())
     except Unavailable as error:
         raise Unavailable(
-            f"the executor cannot begin: {error.message}", hint="make the state folder writable, or choose another"
+            f"the executor cannot begin: {error.message}",
+            hint="make the state folder writable, or choose another",
         ) from error
     return epoch

@@ -1,7 +1,7 @@
 """From a call's argument trees and an item's inputs to what the function is called with.
 
-A task owns its arguments: it may change them, and no other task must see that. So what is kept between items is the encoded value,
-or a decoded one that cannot change; anything else is made anew for each item.
+A task owns its arguments: it may change them, and no other task must see that. So what is kept between items
+is the encoded value, or a decoded one that cannot change; anything else is made anew for each item.
 """
 
 from __future__ import annotations
@@ -52,8 +52,12 @@ class Values:
         return self._decode(Ref(kind, tree.get("data"), tree.get("size", 0), tree.get("items")), self._blob)
 
     def element(self, tree: Mapping[str, Any], index: int, path: tuple[Any, ...] = ()) -> Any:
-        """One element of a sequence (under `path`) that is mapped over: the sequence is decoded once for many items."""
-        key = (str(tree.get("kind", "json")), repr(tree.get("data")) if "kind" not in tree else str(tree.get("data")))
+        """One element of a sequence (under `path`) that is mapped over: the sequence is decoded once for many
+        items."""
+        key = (
+            str(tree.get("kind", "json")),
+            repr(tree.get("data")) if "kind" not in tree else str(tree.get("data")),
+        )
         if key in self._lists:
             self._lists.move_to_end(key)
         else:
@@ -71,7 +75,8 @@ class Values:
         return element if type(element) in _CONSTANT else copy.deepcopy(element)
 
     def names(self, tree: Mapping[str, Any]) -> dict[str, Any]:
-        """Inputs that the planner has put into a blob: kept as long as it is the last one, for the items of one map."""
+        """Inputs that the planner has put into a blob: kept as long as it is the last one, for the items of
+        one map."""
         sha = tree["data"]
         if self._inputs[0] != sha:
             import json
@@ -116,7 +121,10 @@ class Arguments:
             Invalid: A path or an element that the value does not have.
         """
         if "*" in inputs:  # too many to travel in a message: names and references are a blob of JSON
-            inputs = {**self._values.names(inputs["*"]), **{name: ref for name, ref in inputs.items() if name != "*"}}
+            inputs = {
+                **self._values.names(inputs["*"]),
+                **{name: ref for name, ref in inputs.items() if name != "*"},
+            }
         args: list[Any] = []
         for position, tree in enumerate(self._args):
             if item is not None and position < self._mapped:
@@ -156,7 +164,7 @@ class Arguments:
     def _output(self, name: str, inputs: Inputs) -> Any:
         if name in inputs:
             ref = _there(inputs, name)
-            return self._values.get(ref["*"] if "*" in ref else ref)
+            return self._values.get(ref.get("*", ref))
         if f"{name}[0]" not in inputs:
             raise MissingInput(f"the result of {name} is not among the inputs")
         results: list[Any] = []

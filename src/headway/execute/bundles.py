@@ -39,6 +39,7 @@ class Bundles:
                 unpack(data, target)
             except OSError as error:
                 raise Unavailable(
-                    f"the bundle {sha[:12]}… cannot be unpacked: {error}", hint="make room in the state folder"
+                    f"the bundle {sha[:12]}… cannot be unpacked: {error}",
+                    hint="make room in the state folder",
                 ) from error
         self._there.add(sha)

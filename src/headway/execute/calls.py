@@ -15,13 +15,15 @@ from headway.execute.interrupts import Interrupts
 if TYPE_CHECKING:
     from headway.store.blobs import Blobs
 
-#: A command that was told to end is killed after this share of the grace, before the executor kills the worker with it.
+#: A command that was told to end is killed after this share of the grace, before the executor kills the
+#: worker with it.
 _PATIENCE = 0.6
 _NOTHING = {"size": 4, "text": "None"}
 
 
 class Toolbox:
-    """What turns calls into results: user code, values, blobs. Imports what a user's value needs, when it is needed.
+    """What turns calls into results: user code, values, blobs. Imports what a user's value needs, when it is
+    needed.
 
     Args:
         state: The state folder.

@@ -38,7 +38,18 @@ class TaskContext:
         interrupts: To finish what we do before the task is ended.
     """
 
-    __slots__ = ("_done", "_interrupts", "_last", "_made", "_state", "_tell", "attempt", "gave_way", "preempt_asked", "task")
+    __slots__ = (
+        "_done",
+        "_interrupts",
+        "_last",
+        "_made",
+        "_state",
+        "_tell",
+        "attempt",
+        "gave_way",
+        "preempt_asked",
+        "task",
+    )
 
     def __init__(
         self, state: Path, task: str, attempt: int, tell: Callable[[str, int], None], interrupts: Interrupts
@@ -56,14 +67,17 @@ class TaskContext:
 
         Raises:
             Invalid: Not a number from 0 to 1.
-            Preempted: The place is wanted, and this task keeps no checkpoints that would be worth waiting for.
+            Preempted: The place is wanted, and this task keeps no checkpoints that would be worth waiting
+                for.
         """
         try:
             done = round(float(fraction) * MILLI)
         except (TypeError, ValueError, OverflowError):
             done = -1
         if not 0 <= done <= MILLI:
-            raise Invalid(f"progress({fraction!r}) is not a fraction", hint="say progress(0.25) for a quarter")
+            raise Invalid(
+                f"progress({fraction!r}) is not a fraction", hint="say progress(0.25) for a quarter"
+            )
         self._done = done
         now = time.monotonic()
         if now - self._last >= _PROGRESS_EVERY or done == MILLI:
@@ -130,7 +144,8 @@ class TaskContext:
 
     @contextmanager
     def _undisturbed(self) -> Iterator[None]:
-        """Interrupts only reach the main thread; a helper thread of the task needs no shield and must not take ours."""
+        """Interrupts only reach the main thread; a helper thread of the task needs no shield and must not
+        take ours."""
         if threading.current_thread() is threading.main_thread():
             with self._interrupts.shield():
                 yield

@@ -33,15 +33,17 @@ _LAST_WORDS = 0.2
 #: A worker that has not come up by then is killed (seconds).
 _COME_UP_WITHIN = 60.0
 
-Binding = tuple[str, tuple[int, ...]]  # the bundle whose modules it has imported, the devices it may have opened
+Binding = tuple[
+    str, tuple[int, ...]
+]  # the bundle whose modules it has imported, the devices it may have opened
 
 
 class Worker:
     """One worker as the executor sees it."""
 
     __slots__ = (
-        "adopted", "binding", "calls", "exiting", "greeted", "lane", "last", "name", "next_call", "pid", "pidfd", "process",
-        "received", "sent", "spool", "transport", "witness",
+        "adopted", "binding", "calls", "exiting", "greeted", "lane", "last", "name", "next_call", "pid",
+        "pidfd", "process", "received", "sent", "spool", "transport", "witness",
     )  # fmt: skip
 
     def __init__(self, name: str, spool: Spool) -> None:
@@ -100,10 +102,11 @@ class Crew:
         self._all_here = asyncio.Event()
         self._cleaners: set[asyncio.Future[None]] = set()
 
-    # ── beginning and end ─────────────────────────────────────────────────────────────────────────────────────────────
+    # ── beginning and end ───────────────────────────────────────────────────────────────────────────────────
 
     async def open(self) -> None:
-        """Listen, and adopt those a former executor left: those that do not come within some seconds are killed.
+        """Listen, and adopt those a former executor left: those that do not come within some seconds are
+        killed.
 
         Raises:
             Unavailable: The folder cannot be written.
@@ -116,7 +119,8 @@ class Crew:
             await self._listen()
         except OSError as error:
             raise Unavailable(
-                f"the executor cannot use {self._folder}: {error}", hint="make the state folder writable, or choose another"
+                f"the executor cannot use {self._folder}: {error}",
+                hint="make the state folder writable, or choose another",
             ) from error
         if self._expected:
             with suppress(TimeoutError):
@@ -175,7 +179,7 @@ class Crew:
             self._server.close()
         (self._folder / "executor.sock").unlink(missing_ok=True)
 
-    # ── one worker ────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── one worker ──────────────────────────────────────────────────────────────────────────────────────────
 
     def spawn(self) -> Worker:
         """Start one; it says hello when it is up. Raises Unavailable."""
@@ -185,7 +189,9 @@ class Crew:
             self._start(worker)
         except OSError as error:
             (self._folder / f"{name}.spool").unlink(missing_ok=True)
-            raise Unavailable(f"cannot start a worker: {error}", hint="see the limits on processes and files") from error
+            raise Unavailable(
+                f"cannot start a worker: {error}", hint="see the limits on processes and files"
+            ) from error
         self.workers[name] = worker
         self._watch(worker)
         asyncio.get_running_loop().call_later(_COME_UP_WITHIN, self._give_up, worker)
@@ -244,7 +250,7 @@ class Crew:
         self._cleaners.add(future)
         future.add_done_callback(self._cleaners.discard)
 
-    # ── what happens to it ────────────────────────────────────────────────────────────────────────────────────────────
+    # ── what happens to it ──────────────────────────────────────────────────────────────────────────────────
 
     def _watch(self, worker: Worker) -> None:
         asyncio.get_running_loop().add_reader(worker.pidfd, self._on_exit, worker)
@@ -281,7 +287,15 @@ class Crew:
     def greet(self, connection: _Connection, message: tuple[Any, ...]) -> Worker | None:
         """The first message of a connection: whose it is. None if it is nobody's."""
         match message:
-            case ("hello", str() as name, int() as pid, int() as last, list() as held, str() as bundle, tuple() as devices):
+            case (
+                "hello",
+                str() as name,
+                int() as pid,
+                int() as last,
+                list() as held,
+                str() as bundle,
+                tuple() as devices,
+            ):
                 worker = self.workers.get(name)
             case _:
                 return None

@@ -76,5 +76,9 @@ def _signal(number: int) -> tuple[str, str]:
         found = signal.Signals(number)
     except ValueError:
         return f"signal {number}", ""
-    words = {signal.SIGSEGV: " (segmentation fault)", signal.SIGBUS: " (bus error)", signal.SIGABRT: " (abort)"}
+    words = {
+        signal.SIGSEGV: " (segmentation fault)",
+        signal.SIGBUS: " (bus error)",
+        signal.SIGABRT: " (abort)",
+    }
     return found.name, words.get(found, "")

@@ -1,7 +1,8 @@
 """What a worker's two threads share: items to run, the one under way, rows to send.
 
-The main thread takes items and writes rows. The other thread, `line`, brings items, calls them back, and sends what the main thread
-has no time for. One lock guards all; it is held for microseconds, or while a batch is written to the socket.
+The main thread takes items and writes rows. The other thread, `line`, brings items, calls them back, and
+sends what the main thread has no time for. One lock guards all; it is held for microseconds, or while a batch
+is written to the socket.
 
 Rows go out at once when there is nothing more to do, else by 256 items, 256 kB or 2 ms, whichever is first.
 """
@@ -72,7 +73,7 @@ class Desk:
         self._resting = False
         self.last = 0  # highest item number that came
 
-    # ── the main thread ───────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the main thread ─────────────────────────────────────────────────────────────────────────────────────
 
     def take(self) -> Item | None:
         """The next item, which is under way from now on; waits for it. None when there is nothing to come."""
@@ -115,7 +116,8 @@ class Desk:
                 context.preempt_asked = True
 
     def tell(self, item: Item, what: str, value: Any) -> None:
-        """Something about the item under way; from any thread of the task. Silent in a process that the task has forked."""
+        """Something about the item under way; from any thread of the task. Silent in a process that the task
+        has forked."""
         if os.getpid() != self._pid:
             return
         with self._gate:
@@ -157,7 +159,7 @@ class Desk:
         self._spool.clear()
         self._unsent = 0
 
-    # ── the other thread ──────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the other thread ────────────────────────────────────────────────────────────────────────────────────
 
     def put(self, items: Sequence[Item]) -> None:
         """More to do."""
@@ -205,7 +207,8 @@ class Desk:
         """Send and announce what is due.
 
         Returns:
-            An item just announced, and the seconds until there may be something to do again: None if only a message or the
+            An item just announced, and the seconds until there may be something to do again: None if only a
+                message or the
             main thread can bring it.
         """
         with self._gate:
@@ -224,7 +227,8 @@ class Desk:
             return announced, None
 
     def attach(self, hello: Callable[[list[tuple[Any, ...]]], bytes]) -> bool:
-        """An executor is there: tell it what is here, send all it may not have, and go on. False if it is gone again."""
+        """An executor is there: tell it what is here, send all it may not have, and go on. False if it is
+        gone again."""
         with self._gate:
             under_way = [] if self.current is None else [self.current]
             held = [(*item[:4], item is self.current) for item in [*under_way, *self._queue]]

@@ -1,11 +1,14 @@
-"""The executor of a node: takes leases, has workers run their members one after the other, reports what becomes of each.
+"""The executor of a node: takes leases, has workers run their members one after the other, reports what
+becomes of each.
 
-It knows no transport: `agent` connects it to the bus, an inline run calls it directly. It decides nothing: how many leases there are
-at once, and where, is the scheduler's. All methods are called from one event loop.
+It knows no transport: `agent` connects it to the bus, an inline run calls it directly. It decides nothing:
+how many leases there are at once, and where, is the scheduler's. All methods are called from one event loop.
 
     granted ──► queued in its lane ──► sent ahead to the lane's worker ──► begun ──► ended
-                     └─ recalled ─► returned ◄─ recalled ─┘                  └─ worker dead: this one `worker_died`,
-                                                                               all behind it in the lease `returned`
+                     └─ recalled ─► returned ◄─ recalled ─┘                  └─ worker dead: this one
+                     `worker_died`,
+                                                                               all behind it in the lease
+                                                                               `returned`
 """
 
 from __future__ import annotations
@@ -47,8 +50,8 @@ class Executor:
         incarnation: New for each executor process.
         state: The state folder.
         report: Takes rows for the scheduler and the planner; called from the loop.
-        confirmed_later: Whether `confirm` is called when reports have arrived; until then they are kept in the workers, which
-            outlive this process. Else they have arrived when `report` returns.
+        confirmed_later: Whether `confirm` is called when reports have arrived; until then they are kept in
+            the workers, which outlive this process. Else they have arrived when `report` returns.
         stop_grace: Seconds that a task which is to end has for it before it is killed.
     """
 
@@ -66,7 +69,9 @@ class Executor:
         self._state, self._grace = state, stop_grace
         self._reports = Reports(report, self._on_confirmed, confirmed_later=confirmed_later)
         self._crew = Crew(state, state / "run" / safe(node.name), node.gpus, self)
-        self._roster = Roster(self._crew, self._give_worker, self._cannot_start, keep=max(1, -(-node.cpu // 1000)))
+        self._roster = Roster(
+            self._crew, self._give_worker, self._cannot_start, keep=max(1, -(-node.cpu // 1000))
+        )
         self._bundles = Bundles(state)
         self._calls: dict[str, CallRecord] = {}
         self._lanes: dict[int, Lane] = {}
@@ -74,10 +79,11 @@ class Executor:
         self._results = Results()
         self._stopping = False
 
-    # ── what the owner calls ──────────────────────────────────────────────────────────────────────────────────────────
+    # ── what the owner calls ────────────────────────────────────────────────────────────────────────────────
 
     async def start(self) -> None:
-        """Ready to run; the workers of a dead predecessor are adopted, with what they hold. Raises Unavailable."""
+        """Ready to run; the workers of a dead predecessor are adopted, with what they hold. Raises
+        Unavailable."""
         await self._crew.open()
         self._roster.begin()
 
@@ -100,14 +106,18 @@ class Executor:
 
     def holds(self) -> list[Attempt]:
         """The attempts that are here, started or not, and those whose end nobody has confirmed."""
-        return [*self._members, *(attempt for attempt in self._reports.unconfirmed if attempt not in self._members)]
+        return [
+            *self._members,
+            *(attempt for attempt in self._reports.unconfirmed if attempt not in self._members),
+        ]
 
     def confirm(self, report: int) -> None:
         """All reports up to this one (counted from 1) have arrived for good."""
         self._reports.confirm(report)
 
     async def stop(self, grace: float) -> None:
-        """End everything: what has not begun goes back, what runs is asked to checkpoint and end within `grace` seconds."""
+        """End everything: what has not begun goes back, what runs is asked to checkpoint and end within
+        `grace` seconds."""
         self._stopping = True
         for member in list(self._members.values()):
             self._preempt(member.task, member.attempt, grace)
@@ -119,14 +129,18 @@ class Executor:
         await self._crew.close(grace=2.0)
         self._reports.flush()
 
-    # ── leases ────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── leases ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _grant(self, grant: GrantRow, calls: dict[str, Call]) -> Lane | None:
         key = (grant.task, grant.attempt)
         if key in self._members or key in self._reports.unconfirmed:
             return None  # it is here: the letter came twice, or the scheduler has not heard yet
         call = self._call(grant.call, calls.get(grant.call))
-        problem = said("NoCall", f"the scheduler granted {grant.task} without its call") if call is None else call.problem
+        problem = (
+            said("NoCall", f"the scheduler granted {grant.task} without its call")
+            if call is None
+            else call.problem
+        )
         if call is None or problem is not None:
             self._add(grant.task, grant.attempt, "failed", [0, problem], ends=True)
             return None
@@ -201,7 +215,8 @@ class Executor:
         member.since = time.monotonic()
         worker.sent[member.number] = member
         return (
-            member.number, member.task, member.attempt, lane.lease, index, member.item, member.inputs, member.devices,
+            member.number, member.task, member.attempt, lane.lease,
+            index, member.item, member.inputs, member.devices,
         )  # fmt: skip
 
     def _teach(self, worker: Worker, call: CallRecord) -> int:
@@ -229,7 +244,7 @@ class Executor:
             worker.lane = None
             self._roster.free(worker)
 
-    # ── recall, stop, preempt ─────────────────────────────────────────────────────────────────────────────────────────
+    # ── recall, stop, preempt ───────────────────────────────────────────────────────────────────────────────
 
     def _recall(self, attempts: list[tuple[str, int]]) -> None:
         """What is still here goes back at once; what is in a worker goes back if it has not begun there."""
@@ -256,7 +271,9 @@ class Executor:
         member.worker.tell("preempt", member.number)
         loop = asyncio.get_running_loop()
         why = "preempted: its grace was over before it kept a checkpoint"
-        member.arm(loop.call_later(max(0.0, grace), self._stop, member, "preempted", why, min(self._grace, 1.0)))
+        member.arm(
+            loop.call_later(max(0.0, grace), self._stop, member, "preempted", why, min(self._grace, 1.0))
+        )
 
     def _stop(self, member: Member, outcome: str, reason: str, grace: float) -> None:
         """End an attempt: first it is asked, after the grace its worker is killed with all it started."""
@@ -279,7 +296,7 @@ class Executor:
         else:  # it has not begun, or its end is on the way: another must not die for it
             member.arm(asyncio.get_running_loop().call_later(0.2, self._force, member))
 
-    # ── what workers say (`crew.Owner`) ───────────────────────────────────────────────────────────────────────────────
+    # ── what workers say (`crew.Owner`) ─────────────────────────────────────────────────────────────────────
 
     def on_hello(self, worker: Worker, last: int, held: list[tuple[Any, ...]]) -> None:
         """A worker is here: a new one, an adopted one with what it holds, or one whose connection broke."""
@@ -336,7 +353,9 @@ class Executor:
             return
         seconds = timeout / 1e6
         why = f"it ran longer than its timeout of {seconds:g} s"
-        member.arm(asyncio.get_running_loop().call_later(seconds, self._stop, member, "timed_out", why, self._grace))
+        member.arm(
+            asyncio.get_running_loop().call_later(seconds, self._stop, member, "timed_out", why, self._grace)
+        )
 
     def on_death(self, worker: Worker, death: Death) -> None:
         """One attempt is lost with it, at most; the rest of the lease goes back."""
@@ -349,9 +368,15 @@ class Executor:
             logs.settle(self._state, worker.name, victim.task, victim.attempt, worker.pid)
             took = round((time.monotonic() - victim.since) * 1e6)
             if victim.stopping:
-                outcome, error = victim.stopping, said(victim.stopping.capitalize(), f"{victim.reason} (by force)")
+                outcome, error = (
+                    victim.stopping,
+                    said(victim.stopping.capitalize(), f"{victim.reason} (by force)"),
+                )
             else:
-                outcome, error = "worker_died", said("WorkerDied", f"the worker process {worker.pid} {death.cause}")
+                outcome, error = (
+                    "worker_died",
+                    said("WorkerDied", f"the worker process {worker.pid} {death.cause}"),
+                )
             self._end(victim, outcome, [took, error])
         for member in list(worker.sent.values()):
             self._give_back(member)
@@ -366,7 +391,7 @@ class Executor:
         else:
             self._end(member, "returned", None)
 
-    # ── ends and workers ──────────────────────────────────────────────────────────────────────────────────────────────
+    # ── ends and workers ────────────────────────────────────────────────────────────────────────────────────
 
     def _end(self, member: Member, what: str, value: Any) -> None:
         """The executor itself says how an attempt ended."""
@@ -401,7 +426,9 @@ class Executor:
 
     def _cannot_start(self, lanes: list[Lane], cause: str) -> None:
         """Workers die before they come up: say so instead of trying for ever."""
-        error = said("WorkerDied", f"no worker can be started here: the last one {cause}; see the executor's log")
+        error = said(
+            "WorkerDied", f"no worker can be started here: the last one {cause}; see the executor's log"
+        )
         for lane in lanes:
             for member in list(lane.members.values()):
                 self._end(member, "worker_died", [0, error])

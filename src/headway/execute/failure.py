@@ -1,11 +1,11 @@
-"""What is told of an error in a task: type, message and the traceback from the user's frame on, bounded, whatever the error is."""
+"""What is told of an error in a task: type, message and the traceback from the user's frame on, bounded,
+whatever the error is."""
 
 from __future__ import annotations
 
 import os
 import traceback
 from types import TracebackType
-from typing import Any
 
 _HERE = os.path.dirname(__file__)
 #: Characters.

@@ -36,7 +36,8 @@ def write_durably(path: Path, data: bytes) -> None:
         _flush_folder(path.parent)
     except OSError as error:
         raise Unavailable(
-            f"cannot write {path}: {error.strerror}", hint="make room on the disk or make the state folder writable"
+            f"cannot write {path}: {error.strerror}",
+            hint="make room on the disk or make the state folder writable",
         ) from error
 
 

@@ -1,15 +1,17 @@
-"""What executor and workers say to one another over a unix socket: a length and one marshalled tuple of plain values.
+"""What executor and workers say to one another over a unix socket: a length and one marshalled tuple of plain
+values.
 
-`marshal` and not `pickle`: it is as quick, and a worker, in which strangers' code runs, cannot make the executor execute anything
-by what it sends. Both ends are the same interpreter, so its format is the same. User values travel inside as encoded references.
+`marshal` and not `pickle`: it is as quick, and a worker, in which strangers' code runs, cannot make the
+executor execute anything by what it sends. Both ends are the same interpreter, so its format is the same.
+User values travel inside as encoded references.
 
 Executor to worker:
 
     ("call", index, call)                  what many items have in common; sent once
     ("forget", index)
     ("run", [(n, task, attempt, lease, call index, item, inputs, devices), …])
-    ("recall", [n, …])                     not begun ones come back as `returned` rows, begun ones are not mentioned
-    ("stop", n, outcome, reason, grace)    cooperative end; the executor forces it later
+    ("recall", [n, …])                     not begun ones come back as `returned` rows, begun ones are not
+    mentioned ("stop", n, outcome, reason, grace)    cooperative end; the executor forces it later
     ("preempt", n)                         end at the next checkpoint
     ("bound", bundle, devices)             what this worker is for from now on; it says so at its next hello
     ("ack", sequence)                      rows up to here need not be kept
@@ -75,7 +77,8 @@ class Splitter:
 
 
 class SocketAddress:
-    """A unix socket's address for a path of any length: the kernel takes 107 bytes, so the folder is named by a descriptor."""
+    """A unix socket's address for a path of any length: the kernel takes 107 bytes, so the folder is named by
+    a descriptor."""
 
     def __init__(self, path: Path) -> None:
         self._folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)

@@ -1,7 +1,8 @@
 """How a running task is asked to end: an exception in its main thread, and never in our own code round it.
 
-The worker's other thread sets what is wanted and sends the main thread a signal. A signal also ends `time.sleep`, a lock or a read
-that the task sits in; an exception set from outside (PyThreadState_SetAsyncExc) would wait for them.
+The worker's other thread sets what is wanted and sends the main thread a signal. A signal also ends
+`time.sleep`, a lock or a read that the task sits in; an exception set from outside
+(PyThreadState_SetAsyncExc) would wait for them.
 """
 
 from __future__ import annotations
@@ -11,13 +12,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 #: Rarely used by libraries; SIGINT has a meaning for asyncio and for children.
 _SIGNAL = signal.SIGUSR2
 
 
+#: `signal.getsignal` makes an enum of each answer, which would cost microseconds after each task.
+installed: Any = getattr(signal, "_signal").getsignal  # noqa: B009
+
+
 class Cancelled(BaseException):
-    """The task is to end now. Like KeyboardInterrupt no `except Exception` holds it; `finally` and `with` clean up."""
+    """The task is to end now. Like KeyboardInterrupt no `except Exception` holds it; `finally` and `with`
+    clean up."""
 
     outcome = "cancelled"
 
@@ -29,7 +36,8 @@ class TimedOut(Cancelled):
 
 
 class Preempted(Cancelled):
-    """The scheduler needs the place. Raised right after a checkpoint that was asked for, or at the end of the grace."""
+    """The scheduler needs the place. Raised right after a checkpoint that was asked for, or at the end of the
+    grace."""
 
     outcome = "preempted"
 
@@ -38,7 +46,8 @@ _KINDS: dict[str, type[Cancelled]] = {kind.outcome: kind for kind in (Cancelled,
 
 
 class Interrupts:
-    """The hand-over between the two threads. `arm` and the handler belong to the main thread, `deliver` to the other."""
+    """The hand-over between the two threads. `arm` and the handler belong to the main thread, `deliver` to
+    the other."""
 
     def __init__(self) -> None:
         self._main = threading.main_thread().ident or 0
@@ -47,12 +56,15 @@ class Interrupts:
         self._shielded = 0
         #: The outcome that was asked for and raised in the present item, or None.
         self.raised: str | None = None
-        signal.signal(_SIGNAL, self._on_signal)
+        self._handler = self._on_signal  # one object, to be known again
+        signal.signal(_SIGNAL, self._handler)
 
     def arm(self, number: int) -> None:
         """User code of this item begins."""
         self.raised = None
         self._armed = number
+        if self._wanted is not None:  # asked for before we came here
+            self._raise()
 
     def disarm(self) -> None:
         """User code has ended: what comes now comes too late."""
@@ -65,12 +77,13 @@ class Interrupts:
 
     def restore(self) -> None:
         """Take the signal back from a task that has set it."""
-        if signal.getsignal(_SIGNAL) != self._on_signal:
-            signal.signal(_SIGNAL, self._on_signal)
+        if installed(_SIGNAL) is not self._handler:
+            signal.signal(_SIGNAL, self._handler)
 
     @contextmanager
     def shield(self) -> Iterator[None]:
-        """Our own work inside a task (writing a checkpoint) is done to its end; the interrupt comes after it."""
+        """Our own work inside a task (writing a checkpoint) is done to its end; the interrupt comes after
+        it."""
         self._shielded += 1
         try:
             yield

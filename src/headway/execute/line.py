@@ -1,7 +1,8 @@
 """A worker's second thread: the line to the executor, and the worker's lifelines.
 
-It sleeps in one `poll` on the socket, on a wake-up from the main thread and on the lifeline, with a time-out only while an item
-has run for less than 5 ms or rows wait. It works while the task computes; code that holds the interpreter's lock delays it.
+It sleeps in one `poll` on the socket, on a wake-up from the main thread and on the lifeline, with a time-out
+only while an item has run for less than 5 ms or rows wait. It works while the task computes; code that holds
+the interpreter's lock delays it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Line(threading.Thread):
         on_message: Called in this thread with each message.
         hello: Makes the first frame of a connection from what the desk holds.
         on_announced: Called in this thread when an item has run long enough to be shown.
-        lifeline: A pipe's reading end that closes when the supervisor dies, or a pidfd of the parent; ready means: die.
+        lifeline: A pipe's reading end that closes when the supervisor dies, or a pidfd of the parent; ready
+            means: die.
     """
 
     def __init__(

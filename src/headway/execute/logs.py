@@ -1,9 +1,10 @@
 """What tasks print, kept per task and readable while they run.
 
-A worker's descriptors 1 and 2 lead to a capture file of its own, so that everything is caught: Python's print, C code, children. A
-quick task that prints costs a link at its end; one that prints nothing costs one `fstat`. When an attempt has run for some
-milliseconds the capture is linked to the task's log, so that it can be followed live; if nothing was printed the link goes again.
-A later attempt writes at the end of the existing log from its beginning.
+A worker's descriptors 1 and 2 lead to a capture file of its own, so that everything is caught: Python's
+print, C code, children. A quick task that prints costs a link at its end; one that prints nothing costs one
+`fstat`. When an attempt has run for some milliseconds the capture is linked to the task's log, so that it can
+be followed live; if nothing was printed the link goes again. A later attempt writes at the end of the
+existing log from its beginning.
 
 The first line of a capture is room for the header, filled in when it becomes a log.
 """
@@ -15,9 +16,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from threading import Lock
 from typing import TextIO
-from pathlib import Path
 
 from headway.execute.files import safe
 
@@ -61,7 +62,8 @@ def pieces(state: Path, task: str) -> Iterator[bytes]:
 
 
 def header(task: str, attempt: int, pid: int) -> bytes:
-    """The line that begins an attempt: always 120 bytes, so that there can be room for it before it is known."""
+    """The line that begins an attempt: always 120 bytes, so that there can be room for it before it is
+    known."""
     name = task.partition("/")[2] or task
     name = name if len(name) <= 50 else f"{name[:30]}…{name[-19:]}"
     text = f"=== {name} attempt {attempt}, {time.strftime('%Y-%m-%d %H:%M:%S')}, worker {pid} ".encode()
@@ -93,18 +95,22 @@ class Capture:
         self._fd = -1
         self._inode = 0
         self._log: Path | None = None  # where this attempt's output is visible by now
-        self._appending = -1  # offset at which this attempt's part begins, if it writes straight into an older log
+        self._appending = (
+            -1
+        )  # offset at which this attempt's part begins, if it writes straight into an older log
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._fresh()
 
     def begin(self, task: str, attempt: int) -> None:
-        """An attempt begins. A first one costs nothing here; a later one writes at the end of its task's log."""
+        """An attempt begins. A first one costs nothing here; a later one writes at the end of its task's
+        log."""
         self._present = (task, attempt)
         if attempt > 1 and path_of(self._state, task).exists():
             self._append(task, attempt)
 
     def show(self, task: str, attempt: int) -> None:
-        """Make the output visible under the task's name while the attempt goes on. Called by the other thread."""
+        """Make the output visible under the task's name while the attempt goes on. Called by the other
+        thread."""
         with self._lock:
             if self._log is not None or self._present != (task, attempt):
                 return
@@ -116,7 +122,8 @@ class Capture:
                 self._log = log
 
     def end(self, task: str, attempt: int) -> None:
-        """The attempt is over: keep what it printed and be ready for the next, whatever it did to our descriptors."""
+        """The attempt is over: keep what it printed and be ready for the next, whatever it did to our
+        descriptors."""
         self._flush()
         with self._lock:
             self._present = None
@@ -149,7 +156,9 @@ class Capture:
         self._log = None
 
     def _head(self, task: str, attempt: int) -> None:
-        fd = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC)  # without O_APPEND, with which pwrite would append
+        fd = os.open(
+            self.path, os.O_WRONLY | os.O_CLOEXEC
+        )  # without O_APPEND, with which pwrite would append
         try:
             os.pwrite(fd, header(task, attempt, self._pid), 0)
         finally:
@@ -170,7 +179,8 @@ class Capture:
             os.close(fd)
 
     def _fresh(self) -> None:
-        """A new, empty capture behind 1 and 2. Who still holds the old one goes on writing into the log it belongs to."""
+        """A new, empty capture behind 1 and 2. Who still holds the old one goes on writing into the log it
+        belongs to."""
         with suppress(OSError):
             self.path.unlink(missing_ok=True)
         fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)

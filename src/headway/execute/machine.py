@@ -19,7 +19,8 @@ def this_machine(settings: NodeSettings | None = None) -> Node:
     """The node that an executor on this machine stands for.
 
     Args:
-        settings: What the operator says of it; what they leave open is looked up. GPUs are counted only if somebody says
+        settings: What the operator says of it; what they leave open is looked up. GPUs are counted only if
+            somebody says
             how many: in the settings or in `HEADWAY_GPUS`.
 
     Raises:
@@ -79,7 +80,9 @@ def _gpus(text: str) -> int:
     if not text:
         return 0
     if not text.isdigit():
-        raise Invalid(f"HEADWAY_GPUS={text!r} is not a number of devices", hint="set HEADWAY_GPUS=2, or leave it unset")
+        raise Invalid(
+            f"HEADWAY_GPUS={text!r} is not a number of devices", hint="set HEADWAY_GPUS=2, or leave it unset"
+        )
     return int(text)
 
 

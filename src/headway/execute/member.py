@@ -27,8 +27,8 @@ class Member:
     """One attempt of a lease."""
 
     __slots__ = (
-        "attempt", "call", "devices", "ended", "inputs", "item", "lane", "number", "reason", "since", "stopping", "task",
-        "timer", "worker",
+        "attempt", "call", "devices", "ended", "inputs", "item", "lane", "number", "reason", "since",
+        "stopping", "task", "timer", "worker",
     )  # fmt: skip
 
     def __init__(self, task: str, attempt: int, lane: Lane) -> None:

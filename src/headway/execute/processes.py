@@ -1,7 +1,8 @@
-"""Processes as `/proc` shows them: who descends from whom, who carries a mark in its environment, how to end all of them.
+"""Processes as `/proc` shows them: who descends from whom, who carries a mark in its environment, how to end
+all of them.
 
-A task may start processes that start others, leave their group (setsid) or lose their parent. So a tree is what descends from the
-worker and also what carries our mark in its environment, wherever it hangs by now.
+A task may start processes that start others, leave their group (setsid) or lose their parent. So a tree is
+what descends from the worker and also what carries our mark in its environment, wherever it hangs by now.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ _PROC = Path("/proc")
 
 
 def birth(pid: int) -> int:
-    """Clock ticks after boot at which the process began; 0 if there is none. With the pid it names a process for ever."""
+    """Clock ticks after boot at which the process began; 0 if there is none. With the pid it names a process
+    for ever."""
     fields = _stat(pid)
     return int(fields[19]) if fields else 0
 
@@ -42,7 +44,8 @@ def _pids() -> list[int]:
 
 
 def descendants(root: int, *, born_after: int = 0) -> list[int]:
-    """All processes below `root`, those that began at `born_after` (ticks) or later; without zombies and `root` itself."""
+    """All processes below `root`, those that began at `born_after` (ticks) or later; without zombies and
+    `root` itself."""
     children: dict[int, list[int]] = {}
     info: dict[int, list[bytes]] = {}
     for pid in _pids():
@@ -85,7 +88,8 @@ def send(pids: Iterable[int], number: int) -> None:
 
 
 def end(find: Callable[[], Iterable[int]], *, gently: float, limit: float = 2.0) -> None:
-    """SIGTERM, then after `gently` seconds SIGKILL, to all that `find` finds, until it finds none; at most `limit` more seconds.
+    """SIGTERM, then after `gently` seconds SIGKILL, to all that `find` finds, until it finds none; at most
+    `limit` more seconds.
 
     It looks again each round: a process may fork between the look and the signal.
     """
@@ -103,12 +107,16 @@ def end(find: Callable[[], Iterable[int]], *, gently: float, limit: float = 2.0)
 
 
 def oom_kills() -> int:
-    """How often the kernel killed for want of memory in our control group (v2, v1), else on the machine; -1 if it does not say."""
+    """How often the kernel killed for want of memory in our control group (v2, v1), else on the machine; -1
+    if it does not say."""
     with suppress(OSError):
         for line in (_PROC / "self/cgroup").read_text().splitlines():
             number, controllers, path = line.split(":", 2)
             if number == "0" or "memory" in controllers.split(","):
-                for file in (f"/sys/fs/cgroup{path}/memory.events", f"/sys/fs/cgroup/memory{path}/memory.oom_control"):
+                for file in (
+                    f"/sys/fs/cgroup{path}/memory.events",
+                    f"/sys/fs/cgroup/memory{path}/memory.oom_control",
+                ):
                     count = _counter(Path(file), "oom_kill")
                     if count >= 0:
                         return count

@@ -1,4 +1,5 @@
-"""Rows on their way to the scheduler and the planner: at once when it is quiet, gathered for a millisecond when it is busy."""
+"""Rows on their way to the scheduler and the planner: at once when it is quiet, gathered for a millisecond
+when it is busy."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from headway.bus.messages import ReportRow
 
 #: After a report of more than `_FEW` rows the next one gathers for so long (seconds); else rows go at once.
 _GATHER, _FEW = 0.0015, 8
-#: A report of so many rows, or of about so many bytes, is full. A broker takes 8 MB; JSON may need 6 bytes for one of text.
+#: A report of so many rows, or of about so many bytes, is full. A broker takes 8 MB; JSON may need 6 bytes
+#: for one of text.
 _MOST_ROWS, _MOST_BYTES = 512, 1_000_000
 
 Attempt = tuple[str, int]
@@ -108,4 +110,6 @@ def _weight(row: ReportRow) -> int:
     if not isinstance(row.value, list) or not isinstance(row.value[1], dict):
         return 100
     detail = row.value[1]
-    return 200 + int(detail.get("size", 0)) + len(detail.get("message", "")) + len(detail.get("traceback", ""))
+    return (
+        200 + int(detail.get("size", 0)) + len(detail.get("message", "")) + len(detail.get("traceback", ""))
+    )

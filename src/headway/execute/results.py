@@ -14,16 +14,16 @@ class Results:
     """References by lease and name, within bounds."""
 
     def __init__(self) -> None:
-        self._leases: dict[int, dict[str, Any]] = {}
+        self._leases: dict[int, OrderedDict[str, Any]] = {}
         self._closed: OrderedDict[int, None] = OrderedDict()
 
     def put(self, lease: int, name: str, ref: Any) -> None:
         """A member has finished."""
         results = self._leases.get(lease)
         if results is None:
-            results = self._leases[lease] = {}
+            results = self._leases[lease] = OrderedDict()
         elif len(results) >= _PER_LEASE:
-            del results[next(iter(results))]
+            results.popitem(last=False)
         results[name] = ref
         self._closed.pop(lease, None)
 

@@ -1,7 +1,8 @@
-"""Which worker serves which lane: one worker per lease that is being worked off, kept warm afterwards, and one spare.
+"""Which worker serves which lane: one worker per lease that is being worked off, kept warm afterwards, and
+one spare.
 
-A worker is bound to the first bundle and devices it serves: modules of two bundles must not meet in one interpreter, and a process
-that has opened a GPU cannot let go of it.
+A worker is bound to the first bundle and devices it serves: modules of two bundles must not meet in one
+interpreter, and a process that has opened a GPU cannot let go of it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,12 @@ class Roster:
     """
 
     def __init__(
-        self, crew: Crew, give: Callable[[Lane, Worker], None], fail: Callable[[list[Lane], str], None], *, keep: int
+        self,
+        crew: Crew,
+        give: Callable[[Lane, Worker], None],
+        fail: Callable[[list[Lane], str], None],
+        *,
+        keep: int,
     ) -> None:
         self._crew, self._give, self._fail, self._keep = crew, give, fail, keep
         self._idle: list[Worker] = []  # the last one worked last

@@ -7,15 +7,16 @@ import os
 import signal
 import sys
 import time
+from collections import OrderedDict
 from contextlib import suppress
 from typing import Any, NoReturn
 
 from headway.authoring.context import use
 from headway.execute import failure, processes
-from headway.execute.arguments import MissingInput
 from headway.execute.calls import PreparedCall, Toolbox
 from headway.execute.context import TaskContext
 from headway.execute.desk import Desk, Item
+from headway.execute.interrupts import installed
 from headway.execute.logs import Capture
 
 _THREADS = "OMP_NUM_THREADS"
@@ -38,13 +39,14 @@ class Runner:
         self._pid = os.getpid()
         self._home = os.open(".", os.O_RDONLY | os.O_CLOEXEC)
         self._depth = sys.getrecursionlimit()
-        self._handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        self._handlers = {number: installed(number) for number in (signal.SIGTERM, signal.SIGINT)}
         #: What the executor said of each call, by index; filled by the line.
         self.calls: dict[int, dict[str, Any]] = {}
         self._prepared: dict[int, PreparedCall] = {}
         self._lease = -1
-        self._results: dict[str, dict[str, Any]] = {}
+        self._results: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._threads = 0
+        self._said = ("", 0)
         self._said_threads = _THREADS in os.environ
 
     def serve(self) -> None:
@@ -96,14 +98,18 @@ class Runner:
 
     def _remember(self, task: str, ref: dict[str, Any]) -> None:
         if len(self._results) >= _KEPT_RESULTS:
-            self._results.pop(next(iter(self._results)))
+            self._results.popitem(last=False)
         self._results[task.partition("/")[2]] = ref
 
     def _outcome(self, item: Item, inputs: dict[str, Any]) -> tuple[str, Any]:
         """(what, reference or error) of running it."""
         number, task, attempt, _, index, position, _, devices = item
         context = TaskContext(
-            self._tools.state, task, attempt, lambda what, done: self._desk.tell(item, what, done), self._interrupts
+            self._tools.state,
+            task,
+            attempt,
+            lambda what, done: self._desk.tell(item, what, done),
+            self._interrupts,
         )
         self._desk.enter(context)
         interrupts = self._interrupts
@@ -140,8 +146,11 @@ class Runner:
     def _environment(self, task: str, attempt: int, devices: tuple[int, ...], call: PreparedCall) -> None:
         environment = os.environ
         environment["HEADWAY_TASK"] = task
-        environment["HEADWAY_ATTEMPT"] = str(attempt)
-        environment["HEADWAY_RUN"] = task.partition("/")[0]
+        run = task.partition("/")[0]
+        if (run, attempt) != self._said:  # seldom changes, and each costs a microsecond
+            self._said = (run, attempt)
+            environment["HEADWAY_ATTEMPT"] = str(attempt)
+            environment["HEADWAY_RUN"] = run
         if devices or self._has_gpus:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, devices))
         if call.threads != self._threads and not self._said_threads:
@@ -154,8 +163,9 @@ class Runner:
         with suppress(OSError):
             os.fchdir(self._home)
         for number, handler in self._handlers.items():
-            if signal.getsignal(number) != handler:
+            if installed(number) is not handler:
                 signal.signal(number, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         self._interrupts.restore()
         if sys.getrecursionlimit() != self._depth:
             sys.setrecursionlimit(self._depth)
@@ -163,7 +173,8 @@ class Runner:
             gc.enable()
 
     def _end_rest(self, task: str, attempt: int, took: int) -> None:
-        """An attempt that was told to end leaves no processes: neither its descendants nor those that carry its mark."""
+        """An attempt that was told to end leaves no processes: neither its descendants nor those that carry
+        its mark."""
         ticks = os.sysconf("SC_CLK_TCK")
         born = int((time.clock_gettime(time.CLOCK_BOOTTIME) - took / 1e6) * ticks) - 1
 
@@ -174,7 +185,8 @@ class Runner:
         processes.end(left, gently=min(0.5, self._tools.patience))
 
     def _leave_fork(self, what: str, detail: Any) -> NoReturn:
-        """The task forked, and this is the child: it has returned from code that is the parent's to report."""
+        """The task forked, and this is the child: it has returned from code that is the parent's to
+        report."""
         with suppress(Exception):
             if what != "finished":
                 sys.stderr.write(f"{detail['traceback']}\n")
@@ -184,7 +196,8 @@ class Runner:
 
 
 def _limit_loaded(threads: int) -> None:
-    """Numeric libraries that are loaded already have read their environment: tell them by threadpoolctl, if it is there."""
+    """Numeric libraries that are loaded already have read their environment: tell them by threadpoolctl, if
+    it is there."""
     if "numpy" in sys.modules:
         with suppress(ImportError):
             import threadpoolctl  # type: ignore[import-untyped]

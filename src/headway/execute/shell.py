@@ -1,4 +1,5 @@
-"""Shell tasks: a command line in a session of its own, its output into the task's log and its end into the result."""
+"""Shell tasks: a command line in a session of its own, its output into the task's log and its end into the
+result."""
 
 from __future__ import annotations
 
@@ -94,7 +95,8 @@ def _spawn(command: str, out: _Tail, err: _Tail) -> tuple[int, dict[int, _Tail]]
 
 
 def _pump(readers: Mapping[int, _Tail], pidfd: int) -> None:
-    """Copy what the command writes until it has ended: not until the pipes end, which a child of it may hold open."""
+    """Copy what the command writes until it has ended: not until the pipes end, which a child of it may hold
+    open."""
     poller = select.poll()
     poller.register(pidfd, select.POLLIN)
     for fd in readers:
@@ -161,4 +163,6 @@ def _failure(command: str, code: int, stderr: str) -> str:
             how = f"was ended by signal {-code}"
     shown = command if len(command) <= 200 else f"{command[:197]}…"
     last = "\n".join(stderr.rstrip().splitlines()[-10:])[-2000:]
-    return f"the command `{shown}` {how}" + (f"; its standard error ends:\n{last}" if last else " and no message")
+    return f"the command `{shown}` {how}" + (
+        f"; its standard error ends:\n{last}" if last else " and no message"
+    )

@@ -1,10 +1,12 @@
 """What a worker has done but not yet sent, in memory that outlives it.
 
-A worker sends its rows in batches, and may die between two. So it writes each row, and which item it is at, into a mapped file.
-When it is dead the executor reads there exactly what was finished, what was under way (that one attempt is lost) and what had not
-begun. The file is also the registry of workers: a new executor finds those of its predecessor by it.
+A worker sends its rows in batches, and may die between two. So it writes each row, and which item it is at,
+into a mapped file. When it is dead the executor reads there exactly what was finished, what was under way
+(that one attempt is lost) and what had not begun. The file is also the registry of workers: a new executor
+finds those of its predecessor by it.
 
-    0 magic | 8 pid | 16 birth (clock ticks after boot) | 24 bytes of rows | 32 number of the item under way | 64 rows …
+    0 magic | 8 pid | 16 birth (clock ticks after boot) | 24 bytes of rows | 32 number of the item under way |
+    64 rows …
 """
 
 from __future__ import annotations
@@ -65,7 +67,7 @@ class Spool:
         spool.filled = _ONE.unpack_from(mapped, _FILLED)[0]
         return spool
 
-    # ── the worker's side ─────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the worker's side ───────────────────────────────────────────────────────────────────────────────────
 
     def own(self, pid: int, birth: int) -> None:
         """Say whose it is."""
@@ -97,7 +99,7 @@ class Spool:
         self.filled = 0
         _ONE.pack_into(self._map, _FILLED, 0)
 
-    # ── the executor's side ───────────────────────────────────────────────────────────────────────────────────────────
+    # ── the executor's side ─────────────────────────────────────────────────────────────────────────────────
 
     @property
     def owner(self) -> tuple[int, int]:
@@ -111,7 +113,8 @@ class Spool:
         return int(_ONE.unpack_from(self._map, _CURRENT)[0])
 
     def unsent(self) -> list[tuple[Any, ...]]:
-        """The rows that a dead worker left. Those sent just before may be among them: they have their sequence numbers."""
+        """The rows that a dead worker left. Those sent just before may be among them: they have their
+        sequence numbers."""
         filled = max(0, min(int(_ONE.unpack_from(self._map, _FILLED)[0]), SIZE - _ROWS))
         try:
             return Splitter().feed(self._map[_ROWS : _ROWS + filled])

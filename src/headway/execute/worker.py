@@ -1,7 +1,8 @@
-"""A worker: `python -m headway.execute.worker`, started by the executor, runs tasks one after another for as long as it is kept.
+"""A worker: `python -m headway.execute.worker`, started by the executor, runs tasks one after another for as
+long as it is kept.
 
-It starts lean (no pydantic, no asyncio): a slot whose worker died is filled in the time an interpreter needs. The main thread runs
-tasks, the thread in `line` talks.
+It starts lean (no pydantic, no asyncio): a slot whose worker died is filled in the time an interpreter needs.
+The main thread runs tasks, the thread in `line` talks.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ class Worker:
         self._tools = Toolbox(state, self._interrupts)
         self._capture = Capture(state, name)
         faulthandler.enable(file=2, all_threads=False)
-        self._line = Line(folder / "executor.sock", self._on_message, self._hello, self._on_announced, _lifeline())
+        self._line = Line(
+            folder / "executor.sock", self._on_message, self._hello, self._on_announced, _lifeline()
+        )
         self._desk = Desk(spool, self._line.send, self._line.wake, lambda item: self._runner.is_timed(item))
         self._line.desk = self._desk
         self._runner = Runner(self._desk, self._capture, self._tools, has_gpus)
@@ -54,7 +57,7 @@ class Worker:
         self._runner.serve()
         self._capture.close()
 
-    # ── in the line's thread ──────────────────────────────────────────────────────────────────────────────────────────
+    # ── in the line's thread ────────────────────────────────────────────────────────────────────────────────
 
     def _hello(self, held: list[tuple[Any, ...]]) -> bytes:
         return pack(("hello", self._name, os.getpid(), self._desk.last, held, *self._bound))
@@ -95,7 +98,8 @@ class Worker:
 
 
 def _lifeline() -> int:
-    """A descriptor that is ready when nobody is left to work for: the supervisor's pipe, else the parent's pidfd."""
+    """A descriptor that is ready when nobody is left to work for: the supervisor's pipe, else the parent's
+    pidfd."""
     given = os.environ.pop("HEADWAY_LIFELINE", "")
     if given.isdigit():
         os.set_inheritable(int(given), False)
