@@ -122,3 +122,20 @@ def test_roles_restored_from_snapshots_go_on_as_before(office: Office) -> None:
     office.work()
     assert office.view("r1")["state"] == "finished"
     office.record.clear()  # the replay in `check` starts from nothing, this history does not
+
+
+def test_a_result_reaches_its_consumer_even_if_the_producer_was_lost_before(office: Office) -> None:
+    """A refit was killed with its machine and ran again; its evaluation was offered long before, and needs the second's result."""
+    office.hello("a")
+    office.submit("r1", [spec("refit"), spec("evaluate", "refit")])
+    office.hello("a", incarnation="2")
+    office.finish("a", "r1/refit", 2, data="model")
+    (grant,) = office.grants["a"].values()
+    assert grant["inputs"]["refit"]["data"] == "model"
+
+
+def test_what_is_kept_of_a_run_goes_with_it(office: Office) -> None:
+    office.hello("a")
+    office.submit("r1", [spec("load"), spec("train", "load")])
+    office.work()
+    assert office.roles["scheduler"].books == {}  # type: ignore[attr-defined]

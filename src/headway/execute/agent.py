@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -80,6 +81,14 @@ class Agent:
         await self.executor.start()  # first: a hello lists what is held
         await self._endpoint.start()
         self._tasks = [asyncio.create_task(self._work()), asyncio.create_task(self._say_hello_again())]
+        for task in self._tasks:
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A defect of ours must not leave an executor that is there and does nothing: its supervisor starts another."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("the executor ends by a defect", exc_info=error)
+            os._exit(70)
 
     async def stop(self, grace: float = 2.0) -> None:
         """End all tasks (they may keep a checkpoint), report that, disconnect.

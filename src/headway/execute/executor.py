@@ -133,8 +133,8 @@ class Executor:
 
     def _grant(self, grant: GrantRow, calls: dict[str, Call]) -> Lane | None:
         key = (grant.task, grant.attempt)
-        if key in self._members or key in self._reports.unconfirmed:
-            return None  # it is here: the letter came twice, or the scheduler has not heard yet
+        if key in self._members:
+            return None  # it is here: adopted from a former executor
         call = self._call(grant.call, calls.get(grant.call))
         problem = (
             said("NoCall", f"the scheduler granted {grant.task} without its call")

@@ -45,6 +45,18 @@ class Payload:
 
 
 @dataclass(slots=True)
+class Book:
+    """What is kept of one run, until the planner has closed it and the engine has forgotten its last task."""
+
+    calls: dict[str, Call] = field(default_factory=dict)
+    demands: dict[str, Demand] = field(default_factory=dict)
+    payloads: dict[str, Payload] = field(default_factory=dict)
+    #: Producer task -> offered tasks that lack its result. A producer may be lost and run again before it delivers.
+    consumers: dict[str, list[str]] = field(default_factory=dict)
+    closed: bool = False
+
+
+@dataclass(slots=True)
 class Outgoing:
     """The messages of one step, gathered per receiver."""
 
@@ -63,12 +75,8 @@ class Scheduler:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.calls: dict[str, Call] = {}
-        self.payloads: dict[str, Payload] = {}
-        #: Producer task -> offered tasks that lack its result.
-        self.consumers: dict[str, list[str]] = {}
+        self.books: dict[str, Book] = {}
         self.incarnations: dict[str, str] = {}
-        self.demands: dict[str, Demand] = {}
 
     # ── the step ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -105,8 +113,10 @@ class Scheduler:
 
     def _offers(self, now: int, body: OfferBody) -> None:
         for key, call in body.calls.items():
-            self.calls[key] = call
-            self.demands[key] = demand_from_model(call.demand)
+            book = self.books.setdefault(call.run, Book())
+            book.closed = False
+            book.calls[key] = call
+            book.demands[key] = demand_from_model(call.demand)
         for row in body.tasks:
             self._offer(now, row)
         for task, reason in body.withdraw:
@@ -114,16 +124,24 @@ class Scheduler:
         for edit in body.edits:
             self.engine.apply(event_from_edit(edit), now)
         for run in body.closed:
-            for key in [key for key in self.calls if key.startswith(f"{run}/")]:
-                del self.calls[key], self.demands[key]
+            if (closing := self.books.get(run)) is not None:
+                closing.closed = True
+                for task in [task for task in closing.payloads if not self.engine.knows(task)]:
+                    del closing.payloads[task]
+                self._put_away(run, closing)
+
+    def _put_away(self, run: str, book: Book) -> None:
+        if book.closed and not book.payloads:
+            self.books.pop(run, None)
 
     def _offer(self, now: int, row: OfferRow) -> None:
+        book = self.books[row.call.partition("/")[0]]
         inputs: dict[str, Any] = dict(row.inputs)
         for producer in row.after:
             inputs.setdefault(producer.partition("/")[2], None)
-            self.consumers.setdefault(producer, []).append(row.task)
-        self.payloads[row.task] = Payload(row.call, row.item, inputs)
-        task = task_from_row(row, self.calls[row.call], self.demands[row.call])
+            book.consumers.setdefault(producer, []).append(row.task)
+        book.payloads[row.task] = Payload(row.call, row.item, inputs)
+        task = task_from_row(row, book.calls[row.call], book.demands[row.call])
         self.engine.apply(events.TaskOffered(task, row.not_before), now)
 
     def _report(self, now: int, row: ReportRow) -> None:
@@ -136,16 +154,22 @@ class Scheduler:
 
     def _deliver(self, producer: str, ref: Any) -> None:
         """Hand a result to the offered tasks that lack it."""
-        for consumer in self.consumers.pop(producer, ()):
-            payload = self.payloads.get(consumer)
+        run, _, name = producer.partition("/")
+        book = self.books.get(run)
+        if book is None:
+            return
+        for consumer in book.consumers.pop(producer, ()):
+            payload = book.payloads.get(consumer)
             if payload is not None:
-                payload.inputs[producer.partition("/")[2]] = ref
+                payload.inputs[name] = ref
 
     def _forget(self, task: str) -> None:
-        """Drop the payload of a task that left the engine."""
-        if not self.engine.knows(task):
-            self.payloads.pop(task, None)
-            self.consumers.pop(task, None)
+        """Drop the payload of a task that left the engine; one offered again meanwhile is still known there."""
+        run = task.partition("/")[0]
+        book = self.books.get(run)
+        if book is not None and not self.engine.knows(task):
+            book.payloads.pop(task, None)
+            self._put_away(run, book)
 
     def _nodes(self, now: int, body: NodesBody) -> None:
         for hello in body.joined:
@@ -201,9 +225,10 @@ class Scheduler:
             step.outputs.append(Output(name, (name,), "lease", to_json(body), self._epoch(node)))
 
     def _grant(self, start: Start, out: Outgoing) -> None:
-        payload = self.payloads[start.task]
+        book = self.books[start.task.partition("/")[0]]
+        payload = book.payloads[start.task]
         body = out.lease(start.node)
-        body.calls.setdefault(payload.call, self.calls[payload.call])
+        body.calls.setdefault(payload.call, book.calls[payload.call])
         body.grants.append(
             GrantRow(
                 start.task, start.attempt, start.lease, start.position, payload.call, payload.item, payload.inputs, list(start.devices)
@@ -217,18 +242,27 @@ class Scheduler:
     # ── persistence ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def snapshot(self) -> Any:
-        return {
-            "engine": self.engine.snapshot(),
-            "calls": {key: call.model_dump(exclude_defaults=True) for key, call in self.calls.items()},
-            "payloads": {task: [p.call, p.item, p.inputs] for task, p in self.payloads.items()},
-            "consumers": self.consumers,
-            "incarnations": self.incarnations,
+        books = {
+            run: {
+                "calls": {key: call.model_dump(exclude_defaults=True) for key, call in book.calls.items()},
+                "payloads": {task: [p.call, p.item, p.inputs] for task, p in book.payloads.items()},
+                "consumers": book.consumers,
+                "closed": book.closed,
+            }
+            for run, book in self.books.items()
         }
+        return {"engine": self.engine.snapshot(), "books": books, "incarnations": self.incarnations}
 
     def restore(self, tree: Any) -> None:
         self.engine = Engine.restore(tree["engine"])
-        self.calls = {key: Call(**call) for key, call in tree["calls"].items()}
-        self.demands = {key: demand_from_model(call.demand) for key, call in self.calls.items()}
-        self.payloads = {task: Payload(*fields) for task, fields in tree["payloads"].items()}
-        self.consumers = {task: list(waiting) for task, waiting in tree["consumers"].items()}
         self.incarnations = dict(tree["incarnations"])
+        self.books = {}
+        for run, kept in tree["books"].items():
+            calls = {key: Call(**call) for key, call in kept["calls"].items()}
+            self.books[run] = Book(
+                calls,
+                {key: demand_from_model(call.demand) for key, call in calls.items()},
+                {task: Payload(*fields) for task, fields in kept["payloads"].items()},
+                {task: list(waiting) for task, waiting in kept["consumers"].items()},
+                kept["closed"],
+            )
