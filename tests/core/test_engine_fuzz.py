@@ -1,7 +1,8 @@
 """Anything an executor, a planner and an operator may do, in any order: what must hold, holds.
 
-Beside the invariants, which run after each decision: a second engine is replaced by its own snapshot at any moment and must decide the
-same for ever; a third one gets the whole log at the end; no two attempts of a task are ever out; attempt numbers never repeat.
+Beside the invariants, which run after each decision: a second engine is replaced by its own snapshot at any
+moment and must decide the same for ever; a third one gets the whole log at the end; no two attempts of a task are
+ever out; attempt numbers never repeat; before the time it asks to be woken at, the engine has nothing to decide.
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ from headway.core.decisions import Decision, Dropped, Lost, Preempt, Recall, Sta
 from headway.core.engine import Engine
 from tests.builders import node, override, task
 
-NODES = {"n1": node("n1", cpu=2), "n2": node("n2", cpu=4, gpus=2, memory="1GiB"), "n3": node("n3", cpu=3, gpus=1)}
+NODES = {
+    "n1": node("n1", cpu=2),
+    "n2": node("n2", cpu=4, gpus=2, memory="1GiB"),
+    "n3": node("n3", cpu=3, gpus=1),
+}
 SHAPES = (
     {"cpu": 1}, {"cpu": 1, "gpu": 0.5}, {"cpu": 1, "gpu": 0.8}, {"cpu": 2}, {"cpu": 2, "gpu": 2},
     {"cpu": 1, "memory": "600MiB"}, {"cpu": 0.5, "other": {"licence": 1}},
@@ -42,18 +47,24 @@ class Executors:
         for d in decisions:
             if isinstance(d, Start):
                 assert d.node not in gone, f"{d} on a node that is gone"
-                assert d.task not in {t for ms in self.leases.values() for t, _ in ms}, f"{d}: an attempt is out"
+                assert d.task not in {t for ms in self.leases.values() for t, _ in ms}, (
+                    f"{d}: an attempt is out"
+                )
                 before = self.used.get(d.task, 0)
                 assert d.attempt > before, f"{d}: attempt {before} was started"
                 self.leases.setdefault((d.node, d.lease), []).append((d.task, d.attempt))
             elif isinstance(d, Recall):
                 # It may have ended while the call was on its way.
                 members = self.leases.get((d.node, d.lease), [])
-                self.asked_back |= dict.fromkeys(p for p in d.attempts if p in members and p not in self.running)
+                self.asked_back |= dict.fromkeys(
+                    p for p in d.attempts if p in members and p not in self.running
+                )
             elif isinstance(d, Preempt | Stop):
                 self.asked_to_end[d.task, d.attempt] = None
             elif isinstance(d, Lost):
-                assert (d.task, d.attempt) not in {p for ms in self.leases.values() for p in ms}, f"{d} is not lost"
+                assert (d.task, d.attempt) not in {p for ms in self.leases.values() for p in ms}, (
+                    f"{d} is not lost"
+                )
             else:
                 assert isinstance(d, Dropped)
 
@@ -93,7 +104,10 @@ class EngineMachine(RuleBasedStateMachine):
         self.epoch: dict[str, int] = {}
 
     @initialize(
-        order=st.sampled_from(ORDERS), strict=st.booleans(), span=st.sampled_from([0, 50_000]), nodes=st.integers(1, 3)
+        order=st.sampled_from(ORDERS),
+        strict=st.booleans(),
+        span=st.sampled_from([0, 50_000]),
+        nodes=st.integers(1, 3),
     )
     def begin(self, order: str, strict: bool, span: int, nodes: int) -> None:
         self.make: Callable[[], Engine] = lambda: Engine(
@@ -103,7 +117,7 @@ class EngineMachine(RuleBasedStateMachine):
         for name in list(NODES)[:nodes]:
             self.join(name, True)
 
-    # ── helpers ───────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── helpers ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def apply(self, event: ev.Event) -> None:
         self.log.append(("apply", event, self.now))
@@ -122,7 +136,7 @@ class EngineMachine(RuleBasedStateMachine):
         name = ident.partition("/")[2]
         self.epoch[name] = self.epoch.get(name, 0) + 1
 
-    # ── planner ───────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── planner ─────────────────────────────────────────────────────────────────────────────────────────────
 
     @rule(
         name=NAMES, shape=st.sampled_from(SHAPES), priority=st.integers(0, 2), kind=st.sampled_from("ab"),
@@ -157,7 +171,7 @@ class EngineMachine(RuleBasedStateMachine):
     def edit(self, name: str, priority: int) -> None:
         self.apply(ev.TaskEdited(self.full(name), priority=priority))
 
-    # ── executors ─────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── executors ───────────────────────────────────────────────────────────────────────────────────────────
 
     @rule(number=st.integers(0, 99))
     def start(self, number: int) -> None:
@@ -182,7 +196,11 @@ class EngineMachine(RuleBasedStateMachine):
             self.executors.forget(pair)
             self.apply(ev.AttemptReturned(*pair))
 
-    @rule(number=st.integers(0, 99), took=st.sampled_from([100, 1_000, 60_000]), outcome=st.sampled_from(ev.Outcome))
+    @rule(
+        number=st.integers(0, 99),
+        took=st.sampled_from([100, 1_000, 60_000]),
+        outcome=st.sampled_from(ev.Outcome),
+    )
     def end(self, number: int, took: int, outcome: ev.Outcome) -> None:
         pair = self.pick(sorted(self.executors.running), number)
         if pair is not None:
@@ -222,7 +240,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.apply(ev.AttemptEnded(self.full(name), 1_000_000, ev.Outcome.FINISHED, 5))
         self.apply(ev.AttemptStarted("nobody/knows", 1, self.now))
 
-    # ── nodes and operators ───────────────────────────────────────────────────────────────────────────────────────
+    # ── nodes and operators ─────────────────────────────────────────────────────────────────────────────────
 
     @rule(name=st.sampled_from(sorted(NODES)), fresh=st.booleans())
     def join(self, name: str, fresh: bool) -> None:
@@ -231,7 +249,9 @@ class EngineMachine(RuleBasedStateMachine):
             self.lives[name] = self.lives.get(name, 0) + 1
             self.drop_all(name)
         self.gone.discard(name)
-        holds = tuple(p for (where, _), members in self.executors.leases.items() if where == name for p in members)
+        holds = tuple(
+            p for (where, _), members in self.executors.leases.items() if where == name for p in members
+        )
         self.apply(ev.NodeJoined(NODES[name], f"i{self.lives[name]}", holds))
 
     @rule(name=st.sampled_from(sorted(NODES)))
@@ -275,7 +295,7 @@ class EngineMachine(RuleBasedStateMachine):
     def revert(self, ident: str) -> None:
         self.apply(ev.OverrideReverted(ident))
 
-    # ── time ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── time ────────────────────────────────────────────────────────────────────────────────────────────────
 
     @rule(micros=st.sampled_from([0, 500, 60_000, 2_000_000]))
     def decide_later(self, micros: int) -> None:
@@ -307,7 +327,17 @@ class EngineMachine(RuleBasedStateMachine):
             if "blocked" in found.facts:
                 assert sum(found.facts["blocked"].values()) == found.facts["nodes"]
                 if found.facts["discipline"] == "skip":
-                    assert "fits" not in found.facts["blocked"], f"{ident} could start: {entry.state}\n{found.text()}"
+                    assert "fits" not in found.facts["blocked"], (
+                        f"{ident} could start: {entry.state}\n{found.text()}"
+                    )
+
+    @rule(ahead=st.sampled_from([0, 40_000, 10_000_000]))
+    def it_sleeps_until_it_wakes(self, ahead: int) -> None:
+        self.decide()
+        wake = self.engine.wake_at()
+        until = self.now + ahead if wake is None else min(wake - 1, self.now + ahead)
+        if until >= self.now:
+            assert Engine.restore(self.engine.snapshot()).decide(until) == []
 
     def teardown(self) -> None:
         if not hasattr(self, "engine"):

@@ -317,7 +317,7 @@ def _placed_lines(facts: dict[str, Any]) -> list[str]:
 
 
 def _left(millionths: int) -> str:
-    return f"leaves {show_milli(millionths // 10)} % free over its resources"
+    return f"leaves {show_milli(millionths // 10)} % free, summed over its resources"
 
 
 def _because(placed: dict[str, Any]) -> str:

@@ -143,10 +143,7 @@ class World:
 
     def settle(self, entry: Entry, now: int) -> None:
         """Puts an unallocated task where it belongs: waiting, held, delayed or queued."""
-        hold = False
-        pin = ""
-        if self.overrides.active:
-            hold, pin, entry.boost = self.overrides.on(entry.task)
+        hold, pin, entry.boost = self.overrides.on(entry.task) if self.overrides.active else (False, "", 0)
         if pin != entry.shape.pin or entry.shape.demand is not entry.task.demand:
             entry.shape = self.queue.shape(entry.task.demand, pin)
         if entry.waits:

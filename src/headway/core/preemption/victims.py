@@ -45,13 +45,15 @@ def make_room(world: World, now: int) -> int | None:
     worst = max(world.ranks)
     searches = 0
     for shape in _waiting(world, worst):
-        while searches < SEARCHES:
+        while True:
             entry = shape.head()
             if entry is None or entry.item is None or world.policy.rank(entry.item[0], entry.boost) >= worst:
                 break
             if shape.search_at > now:
                 wake = _earlier(wake, shape.search_at)
                 break
+            if searches == SEARCHES:
+                return now  # there is more to do, and the rest of the decision should not wait for it
             searches += 1
             plan, ripe = _search(world, entry, world.policy.rank(entry.item[0], entry.boost), now)
             if plan is None:
