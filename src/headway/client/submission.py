@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+#: 32 letters, without those that look alike.
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
@@ -34,7 +35,7 @@ class Submission:
 def new_run_id(name: str) -> str:
     """`train-k7q2m9x4ab`: the name for people, 50 bits of chance to be unique for ever."""
     readable = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-._")[:60] or "run"
-    return readable + "-" + "".join(secrets.choice(_ALPHABET) for _ in range(10))
+    return readable + "-" + "".join(_ALPHABET[byte & 31] for byte in secrets.token_bytes(10))
 
 
 def missing_of(fields: Mapping[str, Any], submission: Submission) -> list[str]:
