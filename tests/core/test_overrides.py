@@ -38,6 +38,7 @@ def test_a_boost_does_not_preempt_but_protects(drive) -> None:
     h.offer(task("low"), task("high", priority=1))
     h.sleep(10)
     assert preempted(h.overrule("boost", "low", ident="o1")) == []
+    h.apply(OverrideReverted("o1"))
     h.overrule("boost", "a", ident="o2")
     assert preempted(h.offer(task("higher", priority=2))) == []
     h.apply(OverrideReverted("o2"))
