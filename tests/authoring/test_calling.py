@@ -70,7 +70,7 @@ async def test_outside_a_workflow_a_task_is_the_function_it_was() -> None:
 
 
 def test_maps_in_place_refuse_lists_of_different_length() -> None:
-    with pytest.raises(Invalid, match="task 'add': .map.* over lists of different length"):
+    with pytest.raises(Invalid, match=r"task 'add': .map.* over lists of different length"):
         add.map([1], [1, 2])
     with pytest.raises(Invalid, match="nothing to iterate over"):
         add.map()

@@ -1,4 +1,4 @@
-"""A workflow's body becomes a graph: which calls become which tasks, and which uses of a result are refused, and how."""
+"""A workflow's body becomes a graph: which calls become which tasks, which uses of a result are refused."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_map_over_results_of_lists_of_maps_and_of_literals_that_hold_results() -
 
 def test_a_part_of_a_result_is_picked_by_a_task_so_that_its_length_is_known() -> None:
     made = traced(lambda: double.map(both()["xs"]))
-    both_, pick, mapped = made.workflow.tasks
+    _, pick, mapped = made.workflow.tasks
     assert pick.args == (Output("both", ("xs",)),)
     assert pick.name == "both-part"
     assert mapped.args == (Output("both-part"),)
@@ -204,7 +204,7 @@ def test_shell_commands_are_tasks() -> None:
     )
     with pytest.raises(Invalid, match=r"no place \{fil\}"):
         count(fil=1)
-    with pytest.raises(Invalid, match="no place {cpus}") as caught:
+    with pytest.raises(Invalid, match=r"no place \{cpus\}") as caught:
         traced(lambda: shell("sort {file}", file="f", cpus=1))
     assert caught.value.hint == "did you mean 'cpu'?"
 

@@ -1,4 +1,4 @@
-"""Values by reference: what stays readable, what is pickled, what becomes a blob; and what people are shown of it."""
+"""Values by reference: what stays readable, what is pickled, what becomes a blob; what people are shown."""
 
 from __future__ import annotations
 
@@ -48,8 +48,10 @@ def test_small_values_stay_inside_and_large_ones_never_do(value: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "kind"),
     [
-        (None, "json"), (True, "json"), (3, "json"), (0.5, "json"), ("ä", "json"), ([1, {"a": [None]}], "json"),
-        (2**53, "pickle"), (float("nan"), "pickle"), (float("inf"), "pickle"), ((1, 2), "pickle"), ({1: 2}, "pickle"),
+        (None, "json"), (True, "json"), (3, "json"), (0.5, "json"), ("ä", "json"),
+        ([1, {"a": [None]}], "json"),
+        (2**53, "pickle"), (float("nan"), "pickle"), (float("inf"), "pickle"),
+        ((1, 2), "pickle"), ({1: 2}, "pickle"),
         (b"x", "pickle"), ("\ud800", "pickle"), (np.float64(1), "pickle"), ([np.int64(1)], "pickle"),
         ("x" * INLINE_LIMIT, "blob"), (list(range(5000)), "blob"), (np.zeros(10_000), "blob"),
     ],
@@ -105,7 +107,8 @@ class Endless(list[int]):
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (3, "3"), ("a", "'a'"), (Rude(), "<Rude instance>"), ([object()], "[<object object>]"), (Ruder(), "<Ruder>"), (b"x" * 100, "bytes of 100 bytes"),
+        (3, "3"), ("a", "'a'"), (Rude(), "<Rude instance>"),
+        ([object()], "[<object object>]"), (Ruder(), "<Ruder>"), (b"x" * 100, "bytes of 100 bytes"),
         (np.zeros((3, 4)), "ndarray 3x4 float64"), (np.float64(2.5), "np.float64(2.5)"),
         (list(range(100)), "[0, 1, 2, 3, 4, 5, ...]"), ("\ud800", "'\\ud800'"),
     ],
@@ -122,7 +125,7 @@ def test_texts_are_bounded_and_quick_for_large_values() -> None:
 
 def test_a_value_that_cannot_be_read_says_why() -> None:
     missing = Ref("pickle", base64.b64encode(b"cno_such_mod\nthing\n.").decode(), text="<thing>")
-    with pytest.raises(HeadwayError, match="needs the module 'no_such_mod'.*\n.*pip install no_such_mod"):
+    with pytest.raises(HeadwayError, match=r"needs the module 'no_such_mod'.*\n.*pip install no_such_mod"):
         decode(missing, lambda sha: b"")
     with pytest.raises(HeadwayError, match="cannot be read here"):
         decode(Ref("pickle", "AAAA"), lambda sha: b"")

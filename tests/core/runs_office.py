@@ -1,4 +1,4 @@
-"""A scheduler and executors in miniature, for `core.runs`: they place what is offered and report with all that can go wrong.
+"""A scheduler and executors in miniature, for `core.runs`: they place what is offered and report.
 
 Each executor has a stream of its own, and the planner hears the streams interleaved at random, so an end may
 come before a start and a successor's end before its parent's; some reports come twice.
@@ -69,7 +69,7 @@ class Office:
     # ── the planner's side ──────────────────────────────────────────────────────────────────────────────────
 
     def plan(self) -> Plan:
-        """One drain; sometimes the planner is killed before it and restored from JSON, which must not show."""
+        """One drain; sometimes the planner is restored from JSON before it, which must not show."""
         self.runs.check()
         if self.chance.random() < 0.15:
             saved = json.loads(json.dumps(self.runs.snapshot()))
@@ -215,7 +215,7 @@ class Office:
         return self.runs.run_view("r")
 
     def check_histories(self) -> None:
-        """No attempt stands twice in a task's history, one that finished did so last, and tries are bounded."""
+        """No attempt stands twice in a task's history, a finish comes last, and tries are bounded."""
         for task in self.runs.tasks_view("r", limit=10_000):
             attempts = self.runs.task_view(task["id"])["attempts"]
             numbers = [attempt["attempt"] for attempt in attempts]
@@ -228,7 +228,7 @@ class Office:
 
 
 def random_workflow(seed: int) -> tuple[Workflow, dict[str, Ref]]:
-    """A graph of plain tasks, tasks that give lists, and maps over lists, literals, results and other maps."""
+    """A graph of plain tasks, tasks that give lists, and maps over lists, literals, results and maps."""
     chance = random.Random(seed)
     specs: list[TaskSpec] = []
     values = {f"v{n}": listing(n) for n in range(4)}

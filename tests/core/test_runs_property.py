@@ -1,4 +1,4 @@
-"""What must never happen to any run, whatever the executors do: each seed is one history, and prints itself when it fails."""
+"""What must never happen to any run, whatever the executors do; a seed is one history."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ quick = settings(deadline=None, max_examples=150, suppress_health_check=[HealthC
 @quick
 @given(seeds)
 def test_every_run_ends_and_records_each_task_once(seed: int) -> None:
-    """Losses, repeats, reordering, dead workers, restarts of the planner in between: it ends, and nothing is recorded twice."""
+    """Losses, repeats, reordering, dead workers, restarts of the planner: nothing is recorded twice."""
     office = Office(seed, *random_workflow(seed))
     view = office.until_over()
     assert view["state"] in ("finished", "failed"), f"seed {seed}: {view}"

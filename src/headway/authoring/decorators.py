@@ -161,7 +161,7 @@ def _api() -> Any:
 
 
 def run_in_place(function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any]) -> Any:
-    """Call a task's function as a worker would: tasks in it are plain functions, a coroutine is run through."""
+    """Call a task's function as a worker would: tasks in it are plain functions, coroutines are run."""
     with entered(None):
         result = function(*args, **kwargs)
         if not inspect.iscoroutine(result):

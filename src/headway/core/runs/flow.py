@@ -192,8 +192,10 @@ def _heirs(run: Run, step: Step, row: int) -> Iterable[tuple[Step, int]]:
 
 def settle(run: Run, now: int) -> None:
     """Work off the agenda: steps that are complete free or grow others, which may be complete in turn."""
-    while run.agenda:
-        what, step = run.agenda.popleft()
+    done = 0
+    while done < len(run.agenda):
+        what, step = run.agenda[done]
+        done += 1
         if what == "grow":
             _grow(run, step, now)
             continue
@@ -214,6 +216,7 @@ def settle(run: Run, now: int) -> None:
                 free(run, child, rows)
         if not step.depth % RENEW and step.children and step.items:
             look_ahead(run, step, step.base + step.rows - 1, renew=True)
+    run.agenda.clear()
 
 
 def _grow(run: Run, step: Step, now: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from array import array
-from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -85,7 +84,7 @@ class Run:
         self.withdrawn: dict[str, str] = {}
         self.touched: dict[tuple[int, int], None] = {}
         #: Steps that became complete, or whose number of items may now be known.
-        self.agenda: deque[tuple[str, Step]] = deque()
+        self.agenda: list[tuple[str, Step]] = []
 
     # ── rows ────────────────────────────────────────────────────────────────────────────────────────────────
 
