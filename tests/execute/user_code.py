@@ -219,6 +219,11 @@ def speak():
     print("python complains", file=sys.stderr)
 
 
+def speak_if(wanted):
+    if wanted:
+        print("spoken")
+
+
 def speak_slowly(path):
     print("first line")
     while not os.path.exists(path):

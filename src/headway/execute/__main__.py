@@ -48,8 +48,7 @@ def _address(child: Child, name: str) -> Address:
 
 
 def _watch_lifeline(loop: asyncio.AbstractEventLoop) -> None:
-    """When the supervisor dies nobody will read a report: end at once. The workers have their own hold on the
-    lifeline."""
+    """When the supervisor dies nobody will read a report: end at once. Workers watch it themselves."""
     text = os.environ.get("HEADWAY_LIFELINE", "")
     if text.isdigit():
         with suppress(OSError):

@@ -192,8 +192,7 @@ class _Bus(MqttBus):
 
 
 def _new_epoch(path: Path) -> int:
-    """Above that of every former executor of this node, whatever the clock says: microseconds, or one more
-    than the last."""
+    """Above that of every former executor of this node, even if the clock (microseconds) went back."""
     last = 0
     with suppress(OSError, ValueError):
         last = int(path.read_text())

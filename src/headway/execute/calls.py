@@ -22,8 +22,7 @@ _NOTHING = {"size": 4, "text": "None"}
 
 
 class Toolbox:
-    """What turns calls into results: user code, values, blobs. Imports what a user's value needs, when it is
-    needed.
+    """What turns calls into results: user code, values, blobs. Imports heavy things when needed.
 
     Args:
         state: The state folder.

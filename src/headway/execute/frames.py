@@ -77,8 +77,10 @@ class Splitter:
 
 
 class SocketAddress:
-    """A unix socket's address for a path of any length: the kernel takes 107 bytes, so the folder is named by
-    a descriptor."""
+    """A unix socket's address for a path of any length.
+
+    The kernel takes 107 bytes, so the folder is named by a descriptor.
+    """
 
     def __init__(self, path: Path) -> None:
         self._folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)

@@ -23,8 +23,7 @@ installed: Any = getattr(signal, "_signal").getsignal  # noqa: B009
 
 
 class Cancelled(BaseException):
-    """The task is to end now. Like KeyboardInterrupt no `except Exception` holds it; `finally` and `with`
-    clean up."""
+    """The task is to end now. No `except Exception` holds it; `finally` and `with` clean up."""
 
     outcome = "cancelled"
 
@@ -36,8 +35,7 @@ class TimedOut(Cancelled):
 
 
 class Preempted(Cancelled):
-    """The scheduler needs the place. Raised right after a checkpoint that was asked for, or at the end of the
-    grace."""
+    """The scheduler needs the place. Raised right after a checkpoint, or when the grace is over."""
 
     outcome = "preempted"
 
@@ -46,8 +44,7 @@ _KINDS: dict[str, type[Cancelled]] = {kind.outcome: kind for kind in (Cancelled,
 
 
 class Interrupts:
-    """The hand-over between the two threads. `arm` and the handler belong to the main thread, `deliver` to
-    the other."""
+    """The hand-over between the two threads: all is the main thread's, but `deliver` is the other's."""
 
     def __init__(self) -> None:
         self._main = threading.main_thread().ident or 0

@@ -62,8 +62,7 @@ def pieces(state: Path, task: str) -> Iterator[bytes]:
 
 
 def header(task: str, attempt: int, pid: int) -> bytes:
-    """The line that begins an attempt: always 120 bytes, so that there can be room for it before it is
-    known."""
+    """The line that begins an attempt: always 120 bytes, for which room is left in each capture."""
     name = task.partition("/")[2] or task
     name = name if len(name) <= 50 else f"{name[:30]}…{name[-19:]}"
     text = f"=== {name} attempt {attempt}, {time.strftime('%Y-%m-%d %H:%M:%S')}, worker {pid} ".encode()

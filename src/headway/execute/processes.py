@@ -18,8 +18,7 @@ _PROC = Path("/proc")
 
 
 def birth(pid: int) -> int:
-    """Clock ticks after boot at which the process began; 0 if there is none. With the pid it names a process
-    for ever."""
+    """Clock ticks after boot at which the process began, 0 if there is none: with the pid its name."""
     fields = _stat(pid)
     return int(fields[19]) if fields else 0
 
@@ -44,8 +43,7 @@ def _pids() -> list[int]:
 
 
 def descendants(root: int, *, born_after: int = 0) -> list[int]:
-    """All processes below `root`, those that began at `born_after` (ticks) or later; without zombies and
-    `root` itself."""
+    """All processes below `root` that began at `born_after` (ticks) or later, without zombies."""
     children: dict[int, list[int]] = {}
     info: dict[int, list[bytes]] = {}
     for pid in _pids():
@@ -88,8 +86,7 @@ def send(pids: Iterable[int], number: int) -> None:
 
 
 def end(find: Callable[[], Iterable[int]], *, gently: float, limit: float = 2.0) -> None:
-    """SIGTERM, then after `gently` seconds SIGKILL, to all that `find` finds, until it finds none; at most
-    `limit` more seconds.
+    """SIGTERM, after `gently` seconds SIGKILL, until `find` finds none; at most `limit` more seconds.
 
     It looks again each round: a process may fork between the look and the signal.
     """

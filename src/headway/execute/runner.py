@@ -196,8 +196,7 @@ class Runner:
 
 
 def _limit_loaded(threads: int) -> None:
-    """Numeric libraries that are loaded already have read their environment: tell them by threadpoolctl, if
-    it is there."""
+    """Libraries that are loaded have read their environment: tell them by threadpoolctl, if it is there."""
     if "numpy" in sys.modules:
         with suppress(ImportError):
             import threadpoolctl  # type: ignore[import-untyped]

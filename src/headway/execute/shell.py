@@ -95,8 +95,7 @@ def _spawn(command: str, out: _Tail, err: _Tail) -> tuple[int, dict[int, _Tail]]
 
 
 def _pump(readers: Mapping[int, _Tail], pidfd: int) -> None:
-    """Copy what the command writes until it has ended: not until the pipes end, which a child of it may hold
-    open."""
+    """Copy what the command writes until it has ended; a child of it may hold the pipes open longer."""
     poller = select.poll()
     poller.register(pidfd, select.POLLIN)
     for fd in readers:

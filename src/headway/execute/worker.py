@@ -98,8 +98,7 @@ class Worker:
 
 
 def _lifeline() -> int:
-    """A descriptor that is ready when nobody is left to work for: the supervisor's pipe, else the parent's
-    pidfd."""
+    """A descriptor that is ready when nobody is left: the supervisor's pipe, else the parent's pidfd."""
     given = os.environ.pop("HEADWAY_LIFELINE", "")
     if given.isdigit():
         os.set_inheritable(int(given), False)
