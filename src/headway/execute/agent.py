@@ -85,7 +85,7 @@ class Agent:
             task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """A defect of ours must not leave an executor that is there and does nothing: its supervisor starts another."""
+        """A defect of ours must not leave an executor that does nothing: its supervisor starts another."""
         if not task.cancelled() and (error := task.exception()) is not None:
             log.critical("the executor ends by a defect", exc_info=error)
             os._exit(70)
