@@ -1,8 +1,8 @@
 """Anything an executor, a planner and an operator may do, in any order: what must hold, holds.
 
 Beside the invariants, which run after each decision: a second engine is replaced by its own snapshot at any
-moment and must decide the same for ever; a third one gets the whole log at the end; no two attempts of a task are
-ever out; attempt numbers never repeat; before the time it asks to be woken at, the engine has nothing to decide.
+moment and must decide the same for ever; a third one gets the whole log at the end; no two attempts of a task
+are out; attempt numbers never repeat; before the time it asks to be woken at, the engine decides nothing.
 """
 
 from __future__ import annotations

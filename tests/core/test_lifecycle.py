@@ -98,7 +98,8 @@ def test_a_withdrawn_task_is_dropped_or_stopped(h) -> None:
     assert (stop.task, stop.attempt, stop.reason["said"]) == ("r/a", 1, "enough")
     h.ended("a", outcome=Outcome.CANCELLED)
     assert not h.engine.knows("r/a")
-    assert not h.engine.world.fences
+    h.offer(task("a"))  # somebody thought better of it
+    assert h.attempt("a") == 2
 
 
 def test_a_withdrawn_task_that_comes_back_unstarted_is_dropped(h) -> None:
@@ -146,9 +147,14 @@ def test_stale_and_unknown_are_counted_and_ignored(h) -> None:
     h.ended("a", outcome=Outcome.FAILED)
     h.offer(task("a"))
     stale = [
-        AttemptStarted("r/a", 1, 0), AttemptEnded("r/a", 1, Outcome.FINISHED), AttemptReturned("r/a", 1),
-        AttemptProgressed("r/x", 1, 5, 0), TaskWithdrawn("r/x"), TaskEdited("r/x", priority=1), NodeLost("n9"),
-    ]  # fmt: skip
+        AttemptStarted("r/a", 1, 0),
+        AttemptEnded("r/a", 1, Outcome.FINISHED),
+        AttemptReturned("r/a", 1),
+        AttemptProgressed("r/x", 1, 5, 0),
+        TaskWithdrawn("r/x"),
+        TaskEdited("r/x", priority=1),
+        NodeLost("n9"),
+    ]
     assert h.apply(*stale) == []
     assert h.engine.counts()["stale"] == len(stale)
     assert h.state("a") == "placed"

@@ -46,9 +46,13 @@ def test_every_resource_counts(drive) -> None:
     h = drive()
     h.join(node("n1", cpu=8, memory="1GiB", other={"licence": 1}))
     asked = [
-        task("memory", memory="2GiB"), task("licence", other={"licence": 2}), task("unknown", other={"fpga": 1}),
-        task("gpu", gpu=0.1), task("cpu", cpu=9), task("all", cpu=8, memory="1GiB", other={"licence": 1}),
-    ]  # fmt: skip
+        task("memory", memory="2GiB"),
+        task("licence", other={"licence": 2}),
+        task("unknown", other={"fpga": 1}),
+        task("gpu", gpu=0.1),
+        task("cpu", cpu=9),
+        task("all", cpu=8, memory="1GiB", other={"licence": 1}),
+    ]
     assert placed(h.offer(*asked)) == ["all"]
 
 

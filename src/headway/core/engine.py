@@ -254,7 +254,6 @@ class Engine:
         entry = world.tasks.get(event.task)
         if entry is None:
             world.stale += 1
-            world.fences.pop(event.task, None)
             return
         if entry.member is None:
             world.drop(entry)
@@ -368,7 +367,7 @@ class Engine:
             if left:
                 world.estimates.learn(entry.family, event.took * MILLI // left, world.settings.train_span)
             world.detach(member)
-            world.leave(entry, Move.END, forget=True)
+            world.leave(entry, Move.END, finished=True)
             world.release_waiters(event.task, now)
             return
         world.recall_dependents(member, Reason("needs_result", (("of", event.task),)))
@@ -382,7 +381,7 @@ class Engine:
         world.detach(member)
         entry.done = member.saved
         offer = entry.offer
-        world.leave(entry, Move.END, forget=entry.withdrawn and offer is None)
+        world.leave(entry, Move.END)
         if offer is not None:
             world.admit(offer.task, offer.not_before, now)
 

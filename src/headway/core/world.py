@@ -165,12 +165,12 @@ class World:
         elif entry.state is State.CLAIMING:
             self.cancel_claim(self.claims[entry.task.id])
 
-    def leave(self, entry: Entry, move: Move, forget: bool) -> None:
-        """The task leaves. Its attempt number is kept for its return unless it is to be forgotten."""
+    def leave(self, entry: Entry, move: Move, finished: bool = False) -> None:
+        """The task leaves. Its attempt number is kept for its return unless it has finished."""
         self.move(entry, move)
         self._wait_for_nothing(entry)
         del self.tasks[entry.task.id]
-        if not forget:
+        if entry.attempt and not finished:
             self.fences[entry.task.id] = (entry.attempt, entry.unused, entry.done, entry.preemptions)
             if len(self.fences) > KEEP_FENCES:
                 del self.fences[next(iter(self.fences))]
@@ -178,7 +178,7 @@ class World:
     def drop(self, entry: Entry) -> None:
         """A withdrawn task that holds nothing is gone, and the planner is told."""
         self.unsettle(entry)
-        self.leave(entry, Move.DROP, forget=True)
+        self.leave(entry, Move.DROP)
         self.out.append(Dropped(entry.task.id))
 
     # ── waiting for other tasks ─────────────────────────────────────────────────────────────────────────────
@@ -344,7 +344,7 @@ class World:
         self.record(member, "lost", 0, now)
         self.detach(member)
         entry.done = member.saved
-        self.leave(entry, Move.END, forget=entry.withdrawn and offer is None)
+        self.leave(entry, Move.END)
         self.out.append(Lost(entry.task.id, member.attempt, node, True))
         if offer is not None:
             self.admit(offer.task, offer.not_before, now)
