@@ -17,7 +17,11 @@ ROLES = ("planner", "scheduler", "resource_manager")
 
 
 def make_roles(order: str = "priority > fcfs", discipline: str = "skip") -> dict[str, Role]:
-    return {"planner": Planner(), "scheduler": Scheduler(Engine(order, discipline)), "resource_manager": ResourceManager()}
+    return {
+        "planner": Planner(),
+        "scheduler": Scheduler(Engine(order, discipline)),
+        "resource_manager": ResourceManager(),
+    }
 
 
 class Office:
@@ -47,11 +51,22 @@ class Office:
             raise reply
         return reply
 
-    def submit(self, run: str, tasks: list[dict[str, Any]], *, key: str | None = None, **workflow: Any) -> dict[str, Any]:
+    def submit(
+        self, run: str, tasks: list[dict[str, Any]], *, key: str | None = None, **workflow: Any
+    ) -> dict[str, Any]:
         graph = {"name": "test", "tasks": tasks, **workflow}
-        return self.call("planner", "submit", run=run, workflow=graph, values={}, bundle="", key=key, by="test")
+        return self.call(
+            "planner", "submit", run=run, workflow=graph, values={}, bundle="", key=key, by="test"
+        )
 
-    def hello(self, node: str, *, incarnation: str = "1", holds: list[tuple[str, int]] | None = None, cpu: int = 2000) -> None:
+    def hello(
+        self,
+        node: str,
+        *,
+        incarnation: str = "1",
+        holds: list[tuple[str, int]] | None = None,
+        cpu: int = 2000,
+    ) -> None:
         body = {"node": {"name": node, "cpu": cpu}, "incarnation": incarnation, "holds": holds or []}
         self._letter(f"executor-{node}", "hello", "resource_manager", "hello", body, epoch=int(incarnation))
         if holds is None:
@@ -60,7 +75,9 @@ class Office:
 
     def report(self, node: str, *rows: list[Any], incarnation: int = 1) -> None:
         for role in ("scheduler", "planner"):
-            self._letter(f"executor-{node}", "report", role, "report", {"rows": list(rows)}, epoch=incarnation)
+            self._letter(
+                f"executor-{node}", "report", role, "report", {"rows": list(rows)}, epoch=incarnation
+            )
         for task, attempt, what, *_ in rows:
             if what not in ("started", "progress", "checkpoint"):
                 self.grants[node].pop((task, attempt), None)
@@ -134,4 +151,3 @@ class Office:
         for name, now, inputs, outputs in self.record:
             step = again[name].step(now, unpack_inputs(inputs))
             assert pack_outputs(enumerate(step.outputs)) == outputs, f"{name} at {now} does not replay"
-

@@ -25,7 +25,9 @@ def office() -> Iterator[Office]:
 
 def test_a_chain_runs_to_its_end(office: Office) -> None:
     office.hello("a")
-    office.submit("r1", [spec("load"), spec("train", "load"), spec("report", "train")], result={"output": "report"})
+    office.submit(
+        "r1", [spec("load"), spec("train", "load"), spec("report", "train")], result={"output": "report"}
+    )
     office.work()
     view = office.view("r1")
     assert view["state"] == "finished"
@@ -62,7 +64,7 @@ def test_a_failure_is_retried_and_the_successor_waits(office: Office) -> None:
     office.submit("r1", [spec("load", retry={"limit": 1, "delay": 0}), spec("train", "load")])
     office.fail("a", "r1/load")
     office.tick(10_000_000)
-    assert [key for key in office.grants["a"]] == [("r1/load", 2)]
+    assert list(office.grants["a"]) == [("r1/load", 2)]
     office.finish("a", "r1/load", 2)
     office.work()
     assert office.view("r1")["state"] == "finished"

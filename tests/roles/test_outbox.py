@@ -4,7 +4,9 @@ from headway.roles.outbox import Outbox
 from headway.roles.step import Output
 
 
-def output(stream: str = "nodes", audience: tuple[str, ...] = ("planner", "scheduler"), epoch: int = 0) -> Output:
+def output(
+    stream: str = "nodes", audience: tuple[str, ...] = ("planner", "scheduler"), epoch: int = 0
+) -> Output:
     return Output(stream, audience, "nodes", b"{}", epoch)
 
 

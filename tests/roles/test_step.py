@@ -8,7 +8,9 @@ from headway.roles.step import Input, Output, pack_inputs, pack_outputs, unpack_
 names = st.text(min_size=0, max_size=12)
 bodies = st.binary(max_size=200)
 inputs = st.builds(Input, names, names, st.integers(0, 2**62), st.integers(0, 2**40), names, bodies)
-outputs = st.builds(Output, names, st.lists(names, max_size=3).map(tuple), names, bodies, st.integers(0, 2**62))
+outputs = st.builds(
+    Output, names, st.lists(names, max_size=3).map(tuple), names, bodies, st.integers(0, 2**62)
+)
 
 
 @given(st.lists(inputs, max_size=6))

@@ -12,11 +12,11 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from headway.bus import topics
 from headway.bus.broker_nats import NatsBroker
@@ -24,7 +24,7 @@ from headway.client.outcome import RunFailed, check_finished, decode
 from headway.client.packing import pack
 from headway.client.submission import Submission
 from headway.domain.resources import Node
-from headway.errors import HeadwayError
+from headway.errors import HeadwayError, Unavailable
 from headway.execute import logs
 from headway.execute.agent import Agent
 from headway.execute.machine import this_machine
@@ -34,6 +34,7 @@ from headway.settings import Settings, load
 from headway.store.blobs import Blobs
 from headway.store.sqlite import SqliteJournal
 
+T = TypeVar("T")
 #: Called with every change of the run: task and run views.
 Watch = Callable[[dict[str, Any]], None]
 
@@ -96,7 +97,13 @@ class _Session:
         journal = SqliteJournal(self._folder / "journal.db", sync="normal")
         policy = self._settings.policy
         team = Team(
-            journal, self._blobs, address, epoch=1, site=self._settings.site, order=policy.order, discipline=policy.discipline
+            journal,
+            self._blobs,
+            address,
+            epoch=1,
+            site=self._settings.site,
+            order=policy.order,
+            discipline=policy.discipline,
         )
         agent = Agent(node, self._folder, address, site=self._settings.site)
         try:
@@ -106,7 +113,9 @@ class _Session:
             await asyncio.sleep(0)  # the subscription stands before anything can change
             await agent.start()
             await self._node_known(team, node)
-            view = await self._to_the_end(team, submission, first, changes)
+            view = await self._unless(
+                (team.failed, agent.failed), self._to_the_end(team, submission, first, changes)
+            )
         finally:
             await agent.stop()
             await team.stop()
@@ -114,13 +123,31 @@ class _Session:
             await self._broker.stop()
         return self._outcome(view)
 
+    async def _unless(self, failures: tuple[asyncio.Event, ...], work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`, unless a part of ours fails first."""
+        working = asyncio.create_task(work)
+        failing = [asyncio.create_task(event.wait()) for event in failures]
+        try:
+            await asyncio.wait((working, *failing), return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                raise Unavailable(
+                    "a part of Headway failed by a defect; the run cannot go on",
+                    hint="run it again with HEADWAY_DEBUG=1 and report what it prints",
+                )
+            return working.result()
+        finally:
+            for task in (working, *failing):
+                task.cancel()
+
     async def _node_known(self, team: Team, node: Node) -> None:
         """Wait until the planner knows the node: so a demand it could never hold is refused, not left waiting."""
         async with asyncio.timeout(10):
             while node.name not in team.planner.nodes:
                 await team.planner_stepped()
 
-    async def _to_the_end(self, team: Team, submission: Submission, first: asyncio.Future[Any], changes: Any) -> dict[str, Any]:
+    async def _to_the_end(
+        self, team: Team, submission: Submission, first: asyncio.Future[Any], changes: Any
+    ) -> dict[str, Any]:
         for data in submission.blobs.values():
             self._blobs.put(data)
         body = {"values": {}, "bundle": "", **submission.body, "key": None, "by": OWNER}
@@ -174,7 +201,11 @@ def _cancelling(cancel: Callable[[], Any]) -> Iterator[None]:
 
     try:
         loop.add_signal_handler(signal.SIGINT, interrupted)
-    except (ValueError, NotImplementedError, RuntimeError):  # not the main thread: whoever runs us handles signals
+    except (
+        ValueError,
+        NotImplementedError,
+        RuntimeError,
+    ):  # not the main thread: whoever runs us handles signals
         yield
         return
     try:

@@ -103,7 +103,9 @@ class OfferBody(Model):
 
 
 class ScheduleBody(Model):
-    lost: list[tuple[str, int, str, bool]] = Field(default_factory=list)  # (task, attempt, node, may have started)
+    lost: list[tuple[str, int, str, bool]] = Field(
+        default_factory=list
+    )  # (task, attempt, node, may have started)
     dropped: list[str] = Field(default_factory=list)  # withdrawn before they were placed
 
 
@@ -123,8 +125,12 @@ class GrantRow(NamedTuple):
 class LeaseBody(Model):
     calls: dict[str, Call] = Field(default_factory=dict)
     grants: list[GrantRow] = Field(default_factory=list)
-    recalls: list[tuple[int, list[tuple[str, int]]]] = Field(default_factory=list)  # (lease, [(task, attempt)])
-    preempts: list[tuple[str, int, int]] = Field(default_factory=list)  # (task, attempt, grace in microseconds)
+    recalls: list[tuple[int, list[tuple[str, int]]]] = Field(
+        default_factory=list
+    )  # (lease, [(task, attempt)])
+    preempts: list[tuple[str, int, int]] = Field(
+        default_factory=list
+    )  # (task, attempt, grace in microseconds)
     stops: list[tuple[str, int, str]] = Field(default_factory=list)  # (task, attempt, reason)
 
 

@@ -15,7 +15,9 @@ def demo(
         Path, typer.Option("--out", metavar="DIR", help="Where the model and its report go.")
     ] = Path("headway-demo"),
     keep: Annotated[bool, typer.Option("--keep", help="Keep the state folder, to look into it.")] = False,
-    folds: Annotated[int, typer.Option("--folds", min=2, help="Parts of the cross-validation: more is longer.")] = 5,
+    folds: Annotated[
+        int, typer.Option("--folds", min=2, help="Parts of the cross-validation: more is longer.")
+    ] = 5,
 ) -> None:
     """Train a model through the real service, kill it in mid-run, see it resume.
 

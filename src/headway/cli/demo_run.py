@@ -141,7 +141,7 @@ class Demo:
     def _ask_why(self) -> None:
         """Ask about a task that waits, while it waits."""
         assert self._client is not None
-        waiting = [name for name, task in self._tasks.items() if task["state"] == "queued"]
+        waiting = [name for name, task in self._tasks.items() if task["state"] in ("waiting", "queued")]
         for name in reversed(waiting):
             with suppress(HeadwayError):
                 answer = self._client.why(f"{self._run}/{name}")
@@ -189,7 +189,8 @@ class Demo:
 
     def summary(self, screen: Screen) -> None:
         """What came of it, from the planner's own records."""
-        assert self._client is not None and self._handle is not None
+        assert self._client is not None
+        assert self._handle is not None
         tasks = [self._client.task(f"{self._run}/{name}") for name in self._tasks]
         ends = [sum(attempt["outcome"] == "finished" for attempt in task["attempts"]) for task in tasks]
         twice = sum(count - 1 for count in ends if count > 1)

@@ -26,9 +26,11 @@ class View:
         self._tasks: dict[str, dict[str, Any]] = {}
         self._began = time.monotonic()
         self._lock = threading.RLock()
+        self._on = False
         self._live = Live(get_renderable=self._draw, console=self._console, refresh_per_second=_PER_SECOND)
 
     def __enter__(self) -> View:
+        self._on = True
         if self._console.is_terminal:
             self._live.start()
         return self
@@ -36,13 +38,14 @@ class View:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._on = False
         if self._console.is_terminal:
             self._live.stop()
 
     def say(self, text: str, style: str = "") -> None:
         """A line that stays, with the time since the start while the show is on."""
         line = Text(style=style)
-        if self._live.is_started or not self._console.is_terminal:
+        if self._on:
             line.append(f"{time.monotonic() - self._began:5.1f} s  ", style="dim")
         line.append(text)
         self._console.print(line, soft_wrap=True)

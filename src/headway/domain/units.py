@@ -43,7 +43,9 @@ def parse_milli(value: float | int | str, what: str) -> int:
 
 def parse_bytes(value: int | str, what: str = "memory") -> int:
     """`"2GiB"`, `"500MB"` or a plain number of bytes -> bytes."""
-    wrong = Invalid(f"{what}={value!r} is not an amount of memory", hint=f'write {what}="2GiB" or {what}="500MB"')
+    wrong = Invalid(
+        f"{what}={value!r} is not an amount of memory", hint=f'write {what}="2GiB" or {what}="500MB"'
+    )
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise wrong
     if isinstance(value, int):
@@ -58,7 +60,9 @@ def parse_bytes(value: int | str, what: str = "memory") -> int:
 
 def parse_time(value: float | int | str, what: str) -> int:
     """`90`, `"90s"`, `"1.5h"`, `"1h30m"` -> microseconds. A plain number is seconds."""
-    wrong = Invalid(f"{what}={value!r} is not a length of time", hint=f'write {what}=30 (seconds) or {what}="1h30m"')
+    wrong = Invalid(
+        f"{what}={value!r} is not a length of time", hint=f'write {what}=30 (seconds) or {what}="1h30m"'
+    )
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise wrong
     text, position, total = str(value), 0, Decimal(0)
@@ -84,7 +88,9 @@ def show_bytes(count: int) -> str:
     for unit, size in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if count >= size:
             amount = count / size
-            return f"{amount:.0f} {unit}" if amount >= 100 or amount == int(amount) else f"{amount:.1f} {unit}"
+            return (
+                f"{amount:.0f} {unit}" if amount >= 100 or amount == int(amount) else f"{amount:.1f} {unit}"
+            )
     return f"{count} B"
 
 

@@ -35,7 +35,10 @@ async def run(child: Child) -> None:
     agent = Agent(node, settings.state, _address(child, topics.executor_name(node.name)), site=settings.site)
     await agent.start()
     log.info("node %s is here, and holds %d attempts", node, len(agent.executor.holds()))
-    await stop.wait()
+    ends = [asyncio.create_task(event.wait()) for event in (stop, agent.failed)]
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    if agent.failed.is_set():
+        os._exit(70)  # the workers run on, and the executor that the supervisor starts next adopts them
     await agent.stop(_STOP_GRACE)
 
 

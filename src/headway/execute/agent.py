@@ -75,6 +75,8 @@ class Agent:
         self._tasks: list[asyncio.Task[None]] = []
         #: Letters that were not for this process, or not to be understood.
         self.refused = 0
+        #: Set when it can work no more: whoever owns it ends it and starts another.
+        self.failed = asyncio.Event()
 
     async def start(self) -> None:
         """Adopt what a predecessor left, connect, say hello, and work. Raises Unavailable."""

@@ -87,14 +87,23 @@ class PlannerFront:
         tasks: Counter[str] = Counter()
         for view in runs.runs_view("running", len(runs)):
             tasks.update(view["counts"])
-        return {"steps": self._loop.steps, "runs": len(runs), "tasks": dict(tasks), "duplicates": runs.duplicates}
+        return {
+            "steps": self._loop.steps,
+            "runs": len(runs),
+            "tasks": dict(tasks),
+            "duplicates": runs.duplicates,
+        }
 
     def subscribe(self) -> AsyncIterator[View]:
         """Changes from now on."""
         return self._feed.subscribe()
 
     async def _holding(self, run: str) -> Runs:
-        return self._planner.runs if self._planner.runs.has(run) else _adopted(await self._document("graph", run))
+        return (
+            self._planner.runs
+            if self._planner.runs.has(run)
+            else _adopted(await self._document("graph", run))
+        )
 
     async def _document(self, kind: str, run: str) -> Any:
         document = await self._archive.document(kind, run)
@@ -112,7 +121,9 @@ def _adopted(document: Any) -> Runs:
 class SchedulerFront:
     """Reasons, nodes, policy and overrides."""
 
-    def __init__(self, loop: RoleLoop, scheduler: Scheduler, nodes: RoleLoop, manager: ResourceManager) -> None:
+    def __init__(
+        self, loop: RoleLoop, scheduler: Scheduler, nodes: RoleLoop, manager: ResourceManager
+    ) -> None:
         self._loop, self._scheduler, self._nodes_loop, self._manager = loop, scheduler, nodes, manager
 
     def why(self, task: str, at: int | None) -> View:

@@ -21,7 +21,16 @@ from headway.errors import HeadwayError, Unavailable
 from headway.journal.port import Journal
 from headway.journal.records import Entry
 from headway.roles.outbox import Outbox
-from headway.roles.step import CALL, Input, Role, Step, pack_inputs, pack_outputs, unpack_inputs, unpack_outputs
+from headway.roles.step import (
+    CALL,
+    Input,
+    Role,
+    Step,
+    pack_inputs,
+    pack_outputs,
+    unpack_inputs,
+    unpack_outputs,
+)
 
 log = logging.getLogger("headway.roles")
 
@@ -41,7 +50,9 @@ class Wire(Protocol):
 
     def commit(self, letters: Sequence[Letter]) -> None: ...
 
-    def send(self, stream: str, audience: tuple[str, ...], epoch: int, seq: int, kind: str, body: bytes) -> None: ...
+    def send(
+        self, stream: str, audience: tuple[str, ...], epoch: int, seq: int, kind: str, body: bytes
+    ) -> None: ...
 
 
 class BlobWriter(Protocol):
@@ -106,6 +117,7 @@ class RoleLoop:
         """Fold the journal. Returns the cursors: (sender, stream) -> (epoch, last sequence number committed)."""
         kept = self._journal.load(self.role.name)
         if kept.snapshot is not None:
+            self._check_logic(f"the snapshot after entry {kept.snapshot.number}", kept.snapshot.logic)
             tree = from_json(kept.snapshot.data)
             self._number, self._now = kept.snapshot.number, kept.snapshot.at
             self._outbox.restore(tree["outbox"])
@@ -116,12 +128,15 @@ class RoleLoop:
             self._outbox.acked(stream, member, epoch, seq)
         return kept.cursors
 
-    def _fold(self, entry: Entry) -> None:
-        if entry.logic != self.role.logic:
+    def _check_logic(self, what: str, logic: str) -> None:
+        if logic != self.role.logic:
             raise Diverged(
-                f"journal entry {entry.number} of the {self.role.name} was decided by logic {entry.logic}, this is {self.role.logic}",
-                hint=f"start the version with logic {entry.logic} once and stop it with `headway down`, then start this one",
+                f"{what} of the {self.role.name} was made by logic {logic}, this is {self.role.logic}",
+                hint=f"finish what is queued with the version that has logic {logic}, or begin with a new state folder",
             )
+
+    def _fold(self, entry: Entry) -> None:
+        self._check_logic(f"journal entry {entry.number}", entry.logic)
         step = self.role.step(entry.at, unpack_inputs(entry.inputs))
         if pack_outputs(self._outbox.number(step.outputs)) != entry.outputs:
             raise Diverged(
@@ -159,7 +174,8 @@ class RoleLoop:
             return await asyncio.wait_for(future, timeout)
         except TimeoutError:
             raise self._trouble or Unavailable(
-                f"the {self.role.name} did not answer within {timeout:.0f} s", hint="`headway status` shows its load; try again"
+                f"the {self.role.name} did not answer within {timeout:.0f} s",
+                hint="`headway status` shows its load; try again",
             ) from None
 
     def acknowledged(self, stream: str, member: str, mark: tuple[int, int]) -> None:
@@ -194,12 +210,21 @@ class RoleLoop:
 
     async def _turn(self, wire: Wire, letters: list[Letter], calls: list[Any]) -> None:
         self._now = self.now()
-        inputs = [Input(item.sender, item.stream, item.epoch, item.seq, item.kind, item.body) for item in letters]
+        inputs = [
+            Input(item.sender, item.stream, item.epoch, item.seq, item.kind, item.body) for item in letters
+        ]
         inputs += [Input(CALL, "", 0, n, kind, body) for n, (kind, body, _) in enumerate(calls)]
         step = self.role.step(self._now, inputs)
         self.steps += 1
         for item, why in step.refused:
-            log.error("the %s drops a %s from %s: %s: %s", self.role.name, item.kind, item.source, why, describe(item.body))
+            log.error(
+                "the %s drops a %s from %s: %s: %s",
+                self.role.name,
+                item.kind,
+                item.source,
+                why,
+                describe(item.body),
+            )
         numbered = self._outbox.number(step.outputs)
         if letters or numbered or step.replies:
             await self._commit(inputs, step, numbered, letters)
@@ -214,8 +239,17 @@ class RoleLoop:
         if self._bytes_since_snapshot > SNAPSHOT_BYTES:
             await self._snapshot()
 
-    async def _commit(self, inputs: list[Input], step: Step, numbered: list[Any], letters: list[Letter]) -> None:
-        entry = Entry(self.role.name, self._number + 1, self._now, self.role.logic, pack_inputs(inputs), pack_outputs(numbered))
+    async def _commit(
+        self, inputs: list[Input], step: Step, numbered: list[Any], letters: list[Letter]
+    ) -> None:
+        entry = Entry(
+            self.role.name,
+            self._number + 1,
+            self._now,
+            self.role.logic,
+            pack_inputs(inputs),
+            pack_outputs(numbered),
+        )
         cursors = {(item.sender, item.stream): (item.epoch, item.seq) for item in letters}
         acked = self._outbox.take_marks()
         while True:
@@ -253,7 +287,9 @@ class RoleLoop:
         data = to_json({"outbox": self._outbox.snapshot(), "role": self.role.snapshot()})
         number = self._number
         try:
-            await self._journal.snapshot(self.role.name, number, self._now, self.role.logic, data, needed=number + 1)
+            await self._journal.snapshot(
+                self.role.name, number, self._now, self.role.logic, data, needed=number + 1
+            )
             self._bytes_since_snapshot = 0
         except Unavailable as trouble:
             # The entries are safe; only the next restart takes longer.

@@ -76,9 +76,14 @@ class Outbox:
 
     def snapshot(self) -> Any:
         kept = [
-            [seq, o.stream, list(o.audience), o.kind, base64.b64encode(o.body).decode(), o.epoch] for seq, o in self.unacknowledged()
+            [seq, o.stream, list(o.audience), o.kind, base64.b64encode(o.body).decode(), o.epoch]
+            for seq, o in self.unacknowledged()
         ]
-        return {"streams": self._streams, "kept": kept, "marks": [[*key, *mark] for key, mark in self._marks.items()]}
+        return {
+            "streams": self._streams,
+            "kept": kept,
+            "marks": [[*key, *mark] for key, mark in self._marks.items()],
+        }
 
     def restore(self, tree: Any) -> None:
         self._streams = {stream: (epoch, last) for stream, (epoch, last) in tree["streams"].items()}

@@ -23,8 +23,8 @@ from headway.bus.messages import (
     ScheduleBody,
 )
 from headway.core.runs import Offer, Plan, Runs, refuse_impossible
-from headway.domain.codec import ref_from_json, ref_to_json, workflow_from_json
 from headway.domain.codec import arg_to_json as tree_of
+from headway.domain.codec import ref_from_json, ref_to_json, workflow_from_json
 from headway.domain.resources import Node
 from headway.domain.results import Ref
 from headway.domain.units import SECOND
@@ -138,7 +138,10 @@ class Planner:
         if key is not None and key in self.keys:
             run, before, _ = self.keys[key]
             if before != digest:
-                raise Conflict(f"idempotency key {key!r} was used for another submission, run {run}", hint="use a new key")
+                raise Conflict(
+                    f"idempotency key {key!r} was used for another submission, run {run}",
+                    hint="use a new key",
+                )
             if self.runs.has(run):
                 return {**self.runs.run_view(run), "repeated": True}
             return {"id": run, "repeated": True, "archived": True}
@@ -187,7 +190,9 @@ class Planner:
                 step.blobs[sha] = encoded
                 inputs = {"*": ref_to_json(Ref("blob", sha, len(encoded)))}
         task = offer.task
-        return OfferRow(task.id, offer.call, offer.item, list(task.after), inputs, task.release, offer.not_before)
+        return OfferRow(
+            task.id, offer.call, offer.item, list(task.after), inputs, task.release, offer.not_before
+        )
 
     def _call_of(self, key: str) -> Call:
         """The call of one workflow node, in the protocol's form."""
@@ -219,9 +224,13 @@ class Planner:
             saved = kept.pop("saved")
             # Two rows: listings read the small one only.
             for kind, body in (("run", kept), ("graph", {"saved": saved})):
-                step.documents.append(Document(kind, run, run, kept["state"], kept["submitted"], to_json(body)))
+                step.documents.append(
+                    Document(kind, run, run, kept["state"], kept["submitted"], to_json(body))
+                )
             self.recent[run] = sum(kept["counts"].values())
-        while len(self.recent) > RECENT_RUNS or (len(self.recent) > 1 and sum(self.recent.values()) > RECENT_TASKS):
+        while len(self.recent) > RECENT_RUNS or (
+            len(self.recent) > 1 and sum(self.recent.values()) > RECENT_TASKS
+        ):
             oldest = next(iter(self.recent))
             del self.recent[oldest]
             self.runs.forget(oldest)

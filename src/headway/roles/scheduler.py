@@ -31,7 +31,13 @@ from headway.domain.override import Override
 from headway.domain.resources import Demand
 from headway.errors import HeadwayError, Invalid
 from headway.roles.step import CALL, NONSENSE, Input, Output, Step
-from headway.roles.translate import demand_from_model, event_from_edit, event_from_report, node_from_model, task_from_row
+from headway.roles.translate import (
+    demand_from_model,
+    event_from_edit,
+    event_from_report,
+    node_from_model,
+    task_from_row,
+)
 
 
 @dataclass(slots=True)
@@ -174,7 +180,9 @@ class Scheduler:
     def _nodes(self, now: int, body: NodesBody) -> None:
         for hello in body.joined:
             self.incarnations[hello.node.name] = hello.incarnation
-            joined = events.NodeJoined(node_from_model(hello.node), hello.incarnation, tuple(map(tuple, hello.holds)))  # type: ignore[arg-type]
+            joined = events.NodeJoined(
+                node_from_model(hello.node), hello.incarnation, tuple(map(tuple, hello.holds))
+            )  # type: ignore[arg-type]
             self.engine.apply(joined, now)
         for node, incarnation in body.lost:
             self.engine.apply(events.NodeLost(node, incarnation), now)
@@ -231,7 +239,14 @@ class Scheduler:
         body.calls.setdefault(payload.call, book.calls[payload.call])
         body.grants.append(
             GrantRow(
-                start.task, start.attempt, start.lease, start.position, payload.call, payload.item, payload.inputs, list(start.devices)
+                start.task,
+                start.attempt,
+                start.lease,
+                start.position,
+                payload.call,
+                payload.item,
+                payload.inputs,
+                list(start.devices),
             )
         )
 

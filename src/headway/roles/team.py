@@ -28,7 +28,11 @@ log = logging.getLogger("headway.roles")
 #: An executor that is gone may be restarted and take up its workers again: so long its tasks are not given up.
 GRACE_SECONDS = 5.0
 
-CLIENTS = {"planner": topics.planner, "scheduler": topics.scheduler, "resource_manager": topics.resource_manager}
+CLIENTS = {
+    "planner": topics.planner,
+    "scheduler": topics.scheduler,
+    "resource_manager": topics.resource_manager,
+}
 
 
 class Team:
@@ -59,7 +63,9 @@ class Team:
         self.scheduler = Scheduler(Engine(order, discipline))
         self._address, self._site = address, site
         self._loops = {
-            role.name: RoleLoop(role, journal, blobs, epoch, on_change=self.feed.publish if role is self.planner else None)
+            role.name: RoleLoop(
+                role, journal, blobs, epoch, on_change=self.feed.publish if role is self.planner else None
+            )
             for role in self._roles()
         }
         self._endpoints: dict[str, Endpoint] = {}

@@ -25,13 +25,23 @@ def demand_from_model(model: DemandModel) -> Demand:
 
 def node_from_model(model: NodeModel) -> Node:
     return Node(
-        model.name, model.cpu, model.memory, model.gpus, tuple(sorted(model.other.items())), tuple(sorted(model.labels.items()))
+        model.name,
+        model.cpu,
+        model.memory,
+        model.gpus,
+        tuple(sorted(model.other.items())),
+        tuple(sorted(model.labels.items())),
     )
 
 
 def node_to_model(node: Node) -> NodeModel:
     return NodeModel(
-        name=node.name, cpu=node.cpu, memory=node.memory, gpus=node.gpus, other=dict(node.other), labels=dict(node.labels)
+        name=node.name,
+        cpu=node.cpu,
+        memory=node.memory,
+        gpus=node.gpus,
+        other=dict(node.other),
+        labels=dict(node.labels),
     )
 
 

@@ -17,7 +17,7 @@ import uvloop
 
 from headway.bus.port import Address, parse_url
 from headway.errors import HeadwayError
-from headway.roles.team import CLIENTS, Team
+from headway.roles.team import Team
 from headway.service import lifeline
 from headway.service.http import make_app
 from headway.service.identity import OWNER, Tokens, ensure_token, write_private
