@@ -3,9 +3,10 @@
     python -m benchmarks.reference --data ../shared/bench -o json
     python -m benchmarks.reference --data ../shared/bench --sets rcpsp weighted --limit 40
 
-Each set prints `{"set", "cases", "met", "worst", "detail"}`: how many comparisons were made, how many came out as they should, and the
-one that is furthest off. A set whose files are not in the folder is named and skipped, with the reason in `detail`. The exit status is
-1 when a limit is missed. Deterministic: seeds and steps are fixed, so two runs print the same numbers (times are not printed).
+Each set prints `{"set", "cases", "met", "worst", "detail"}`: how many comparisons were made, how many came
+out as they should, and the one that is furthest off. A set whose files are not in the folder is named and
+skipped, with the reason in `detail`. The exit status is 1 when a limit is missed. Deterministic: seeds and
+steps are fixed, so two runs print the same numbers (times are not printed).
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     if not options.data.is_dir():
-        print(f"no folder {options.data}\n  give the reference data with --data or HEADWAY_BENCH_DATA", file=sys.stderr)
+        print(
+            f"no folder {options.data}\n  give the reference data with --data or HEADWAY_BENCH_DATA",
+            file=sys.stderr,
+        )
         return 2
     case = Case(options.data, options.limit)
     figures: list[Figure] = []
@@ -83,7 +87,9 @@ def _show(name: str, found: Outcome | Absent, output: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.reference", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.reference", description=__doc__.partition("\n")[0]
+    )
     default = os.environ.get("HEADWAY_BENCH_DATA") or HERE.parent.parent / "shared" / "bench"
     parser.add_argument("--data", type=Path, default=Path(default), help="folder of the reference data")
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table")

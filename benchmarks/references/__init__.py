@@ -1,8 +1,9 @@
-"""Published reference cases, one file a set: each reads its files, runs our code on them, and says what was met.
+"""Published reference cases, one file a set: each reads its files, runs our code on them, and says what was
+met.
 
-A set is a module `benchmarks/references/<set>.py` with one function, `run(case: Case) -> Outcome | Absent`. It is written against the
-layout of the data folder, not its contents: other instances in the same format must work. To add a set, add its file and its name
-in `benchmarks/reference.py`.
+A set is a module `benchmarks/references/<set>.py` with one function, `run(case: Case) -> Outcome | Absent`.
+It is written against the layout of the data folder, not its contents: other instances in the same format must
+work. To add a set, add its file and its name in `benchmarks/reference.py`.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class Case:
         return sorted(self.data.glob(pattern))
 
     def sample(self, items: Sequence[T]) -> list[T]:
-        """At most `limit` of the items, spread evenly, in order: the first few of a set are often its easy ones."""
+        """At most `limit` of the items, spread evenly, in order: the first few of a set are often its easy
+        ones."""
         if self.limit is None or len(items) <= self.limit:
             return list(items)
         return [items[place * len(items) // self.limit] for place in range(self.limit)]
@@ -59,7 +61,8 @@ class Outcome:
     Attributes:
         cases: How many comparisons were made.
         met: How many of them came out as they should.
-        worst: The comparison that is furthest off, in the words or number of the set; None when nothing is off.
+        worst: The comparison that is furthest off, in the words or number of the set; None when nothing is
+            off.
         detail: Everything else a reader may ask for, as plain JSON.
         figures: The aggregates with their limits.
     """

@@ -1,10 +1,10 @@
-"""Who runs where and when, decided together: the problem as data, list scheduling, search, and the port heavier solvers stand behind.
+"""Who runs where and when, decided together: the problem as data, lists, search, and the port of heavier solvers.
 
-    problem   what is asked: jobs, places, precedence, objective, the utilisation floor
-    plan      an answer as data, its measures, and the check that it keeps every constraint
-    bounds    what no plan can beat
-    serial    the schedule a job list stands for, and its justification
-    listing   lists by priority rules
-    search    lists by local search
-    port      how any solver is asked, and what it must answer
+problem   what is asked: jobs, places, precedence, objective, the utilisation floor
+plan      an answer as data, its measures, and the check that it keeps every constraint
+serial    the schedule a job list stands for, and its justification
+bounds    what no plan can beat
+listing   lists by priority rules
+search    lists by local search
+port      how any solver is asked, and what it must answer
 """

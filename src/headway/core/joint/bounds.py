@@ -1,4 +1,5 @@
-"""What no plan can beat: lower bounds on the cost, upper bounds on utilisation. Integers, rounded to the safe side."""
+"""What no plan can beat: lower bounds on the cost, upper bounds on utilisation. Integers, rounded to the safe
+side."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from headway.core.joint.serial import Builder
 
 
 def heads(builder: Builder) -> list[int]:
-    """The earliest each job can start by its release, its places' opening and those before it at their quickest."""
+    """The earliest each job can start by its release, its places' opening and those before it at their
+    quickest."""
     problem = builder.problem
     found = [0] * builder.count
     for job in builder.topological:
@@ -24,7 +26,9 @@ def tails(builder: Builder) -> list[int]:
     """The least time from each job's start to the end of all that waits for it, itself included."""
     found = [0] * builder.count
     for job in reversed(builder.topological):
-        found[job] = quickest(builder, job) + max((found[later] for later, _ in builder.after[job]), default=0)
+        found[job] = quickest(builder, job) + max(
+            (found[later] for later, _ in builder.after[job]), default=0
+        )
     return found
 
 
@@ -47,7 +51,8 @@ def lower(builder: Builder) -> int:
 
 
 def makespan(builder: Builder) -> int:
-    """The longest path, and the work of each resource among the jobs that start late, against the capacity there is."""
+    """The longest path, and the work of each resource among the jobs that start late, against the capacity
+    there is."""
     head, tail = heads(builder), tails(builder)
     least = [quickest(builder, job) for job in range(builder.count)]
     best = max((h + t for h, t in zip(head, tail, strict=True)), default=0)
@@ -66,10 +71,12 @@ def makespan(builder: Builder) -> int:
 
 
 def weighted_completion(builder: Builder) -> int:
-    """Each job at its earliest; or, for each resource, all of it as one fast machine that may share itself out and preempt.
+    """Each job at its earliest; or, for each resource, all of it as one fast machine that may share itself
+    out and preempt.
 
-    There the mean busy time of a job, half its length before its completion, is least under weighted shortest processing time
-    with preemption (Goemans 1996); Eastman, Even and Isaacs (1964) is the case without releases.
+    There the mean busy time of a job, half its length before its completion, is least under weighted shortest
+    processing time with preemption (Goemans 1996); Eastman, Even and Isaacs (1964) is the case without
+    releases.
     """
     problem, head = builder.problem, heads(builder)
     least = [quickest(builder, job) for job in range(builder.count)]
@@ -81,7 +88,9 @@ def weighted_completion(builder: Builder) -> int:
         best = max(
             best,
             sum(
-                problem.jobs[i].weight * (squares[i] + least[i] * work * total) // (2 * work * total) if work else plain[i]
+                problem.jobs[i].weight * (squares[i] + least[i] * work * total) // (2 * work * total)
+                if work
+                else plain[i]
                 for i, work in enumerate(works)
             ),
         )
@@ -115,7 +124,8 @@ def _shared_machine(builder: Builder, works: list[int], release: list[int]) -> l
 
 
 def most_used(builder: Builder) -> int:
-    """No plan uses more before the horizon (share in millionths times microseconds), with what is held already."""
+    """No plan uses more before the horizon (share in millionths times microseconds), with what is held
+    already."""
     problem, head, horizon = builder.problem, heads(builder), builder.problem.horizon
     longest = [
         min(max(builder.durations[job][place] for place in builder.choices[job]), max(0, horizon - head[job]))
@@ -138,7 +148,10 @@ def highest_utilisation(builder: Builder) -> int:
     if problem.horizon:
         whole, most = problem.counted * problem.horizon, most_used(builder)
     else:
-        longest = [max(builder.durations[job][place] for place in builder.choices[job]) for job in range(builder.count)]
+        longest = [
+            max(builder.durations[job][place] for place in builder.choices[job])
+            for job in range(builder.count)
+        ]
         work = sum(part * length for part, length in zip(builder.shares, longest, strict=True))
         ends = max((held.end for place in problem.places for held in place.held), default=0)
         whole, most = problem.counted * makespan(builder), work + builder.held_until(ends)
@@ -151,7 +164,9 @@ class _Supply:
     def __init__(self, problem: Problem, resource: int) -> None:
         change: dict[int, int] = {0: 0}
         for place in problem.places:
-            edges = sorted({place.opens, *(t for held in place.held for t in (held.start, held.end) if t > place.opens)})
+            edges = sorted(
+                {place.opens, *(t for held in place.held for t in (held.start, held.end) if t > place.opens)}
+            )
             before = 0
             for moment in edges:
                 taken = sum(held.demand[resource] for held in place.held if held.start <= moment < held.end)

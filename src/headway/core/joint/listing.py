@@ -1,8 +1,9 @@
-"""List scheduling: a list by each of several priority rules, the best schedule of them, and, for the makespan, its justification.
+"""List scheduling: a list by each of several priority rules, the best schedule of them, and, for the
+makespan, its justification.
 
-Which rule wins depends on the problem, and a schedule costs a fraction of a millisecond a job, so all that make sense are tried.
-Sources: Kolisch 1996 (latest finish, latest start, successors, rank position weight), Smith 1956 (WSPT), Topcuoglu, Hariri and Wu
-2002 (upward rank), Panwalkar and Iskander 1977 for the rest.
+Which rule wins depends on the problem, and a schedule costs a fraction of a millisecond a job, so all that
+make sense are tried. Sources: Kolisch 1996 (latest finish, latest start, successors, rank position weight),
+Smith 1956 (WSPT), Topcuoglu, Hariri and Wu 2002 (upward rank), Panwalkar and Iskander 1977 for the rest.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def best_list(builder: Builder) -> Listed:
     """The best schedule of all rules, with priced places open and without them."""
     priced = frozenset(index for index, place in enumerate(builder.problem.places) if place.price)
     found = [
-        listed(builder, rule, closed) for rule in RULES for closed in dict.fromkeys((frozenset[int](), priced))
+        listed(builder, rule, closed)
+        for rule in RULES
+        for closed in dict.fromkeys((frozenset[int](), priced))
     ]
     return min(found, key=lambda schedule: schedule.measure)
 
@@ -97,7 +100,9 @@ def _successors(builder: Builder) -> list[int]:
 
 def _rank_position(builder: Builder) -> list[int]:
     least = [quickest(builder, job) for job in range(builder.count)]
-    return [-least[job] - sum(least[later] for later, _ in builder.after[job]) for job in range(builder.count)]
+    return [
+        -least[job] - sum(least[later] for later, _ in builder.after[job]) for job in range(builder.count)
+    ]
 
 
 def _upward(builder: Builder) -> list[int]:
@@ -142,7 +147,8 @@ def _wspt_downstream(builder: Builder) -> list[int]:
 
 
 def _due_and_short(builder: Builder) -> list[int]:
-    """Release plus processing time over weight, which is how a heavy late job and a light early one compare."""
+    """Release plus processing time over weight, which is how a heavy late job and a light early one compare.
+    """
     jobs, head = builder.problem.jobs, heads(builder)
     mean = max(1, sum(job.weight for job in jobs) // max(1, len(jobs)))
     return [head[i] + quickest(builder, i) * mean // max(1, job.weight) for i, job in enumerate(jobs)]
@@ -157,10 +163,11 @@ def _area(builder: Builder, job: int) -> int:
 
 
 def upward_rank(builder: Builder) -> list[int]:
-    """HEFT's rank: mean processing time over the job's places plus the worst of mean transfer and rank behind it.
+    """HEFT's rank: mean processing time over the job's places plus the worst of mean transfer and rank behind
+    it.
 
-    Means are over ordered pairs of *different* places (the paper's), and sums stand for means so that integers stay exact:
-    the ranks are the paper's, times places, times pairs of places.
+    Means are over ordered pairs of *different* places (the paper's), and sums stand for means so that
+    integers stay exact: the ranks are the paper's, times places, times pairs of places.
     """
     problem: Problem = builder.problem
     count = len(problem.places)
@@ -171,7 +178,9 @@ def upward_rank(builder: Builder) -> list[int]:
         options = builder.choices[job]
         # A job that may run at few places still counts the mean over those: scaled to `count` of them.
         own = sum(builder.durations[job][place] for place in options) * count * pairs // len(options)
-        rank[job] = own + max((rank[later] + size * crossing * count for later, size in builder.after[job]), default=0)
+        rank[job] = own + max(
+            (rank[later] + size * crossing * count for later, size in builder.after[job]), default=0
+        )
     return rank
 
 

@@ -9,7 +9,8 @@ from headway.core.joint.problem import PPM, Objective, Problem, share
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """When each job starts, in microseconds, and the index of its place; in the order of the problem's jobs."""
+    """When each job starts, in microseconds, and the index of its place; in the order of the problem's jobs.
+    """
 
     starts: tuple[int, ...]
     places: tuple[int, ...]
@@ -35,7 +36,8 @@ def cost(problem: Problem, plan: Plan) -> int:
 
 
 def used(problem: Problem, plan: Plan, horizon: int) -> int:
-    """Share (millionths, summed over resources) times microseconds in use before the horizon, with what is held already."""
+    """Share (millionths, summed over resources) times microseconds in use before the horizon, with what is
+    held already."""
     ends, totals = completions(problem, plan), problem.totals
     total = sum(
         share(job.demand, totals) * (min(end, horizon) - min(start, horizon))
@@ -43,7 +45,8 @@ def used(problem: Problem, plan: Plan, horizon: int) -> int:
     )
     for place in problem.places:
         total += sum(
-            share(held.demand, totals) * (min(held.end, horizon) - min(held.start, horizon)) for held in place.held
+            share(held.demand, totals) * (min(held.end, horizon) - min(held.start, horizon))
+            for held in place.held
         )
     return total
 
@@ -54,7 +57,8 @@ def span(problem: Problem, plan: Plan) -> int:
 
 
 def utilisation(problem: Problem, plan: Plan) -> int:
-    """Mean over resources of the mean over time, in millionths, rounded down; of nothing over no time: all of it."""
+    """Mean over resources of the mean over time, in millionths, rounded down; of nothing over no time: all of
+    it."""
     whole = span(problem, plan) * problem.counted
     return used(problem, plan, span(problem, plan)) // whole if whole else PPM
 
@@ -68,7 +72,8 @@ def shortfall(problem: Problem, plan: Plan) -> int:
 
 
 def faults(problem: Problem, plan: Plan) -> list[str]:
-    """Every constraint the plan breaks, in words; empty for a sound plan. Written apart from what builds plans, on purpose."""
+    """Every constraint the plan breaks, in words; empty for a sound plan. Written apart from what builds
+    plans, on purpose."""
     found = []
     ends = completions(problem, plan)
     for job, start, place in zip(problem.jobs, plan.starts, plan.places, strict=True):
@@ -76,11 +81,15 @@ def faults(problem: Problem, plan: Plan) -> list[str]:
         if job.durations[place] is None:
             found.append(f"{job.name} may not run at {where.name}")
         if start < max(job.release, where.opens):
-            found.append(f"{job.name} starts at {start}, before its release {job.release} or before {where.name} opens")
+            found.append(
+                f"{job.name} starts at {start}, before its release {job.release} or before {where.name} opens"
+            )
     for edge in problem.edges:
         lag = problem.lag[plan.places[edge.before]][plan.places[edge.after]] if problem.lag else 0
         if plan.starts[edge.after] < ends[edge.before] + edge.size * lag:
-            found.append(f"{problem.jobs[edge.after].name} starts before it has all of {problem.jobs[edge.before].name}")
+            found.append(
+                f"{problem.jobs[edge.after].name} starts before it has all of {problem.jobs[edge.before].name}"
+            )
     return found + _overloads(problem, plan, ends)
 
 
@@ -96,5 +105,7 @@ def _overloads(problem: Problem, plan: Plan, ends: tuple[int, ...]) -> list[str]
                 amount = sum(demand[resource] for start, end, demand in taken if start <= moment < end)
                 planned = any(start <= moment < end for start, end, _ in taken[len(place.held) :])
                 if planned and amount > place.capacity[resource]:
-                    found.append(f"{place.name} holds {amount} {name} at {moment}, of {place.capacity[resource]}")
+                    found.append(
+                        f"{place.name} holds {amount} {name} at {moment}, of {place.capacity[resource]}"
+                    )
     return found

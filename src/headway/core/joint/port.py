@@ -1,7 +1,9 @@
-"""How a solver of the joint problem is asked, and what it must answer. Our own and heavier ones stand behind the same port.
+"""How a solver of the joint problem is asked, and what it must answer. Our own and heavier ones stand behind
+the same port.
 
-A solver is a function of (problem, budget, start): no clock ends it, so the same question has the same answer to the byte on any
-machine, and the answer may enter a journal. It is *anytime*: more steps never give a worse plan, and any budget gives a sound one.
+A solver is a function of (problem, budget, start): no clock ends it, so the same question has the same answer
+to the byte on any machine, and the answer may enter a journal. It is *anytime*: more steps never give a worse
+plan, and any budget gives a sound one.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ class Budget:
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.seed < 0:
-            raise Invalid(f"steps={self.steps} seed={self.seed}", hint="at least one step, and a seed of 0 or more")
+            raise Invalid(
+                f"steps={self.steps} seed={self.seed}", hint="at least one step, and a seed of 0 or more"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,9 @@ class Answer:
     @property
     def proved(self) -> bool:
         """Whether nothing better exists."""
-        return self.bound == self.cost and (self.floor is None or self.floor.met or self.floor.reached == self.floor.limit)
+        return self.bound == self.cost and (
+            self.floor is None or self.floor.met or self.floor.reached == self.floor.limit
+        )
 
     @property
     def gap(self) -> int:

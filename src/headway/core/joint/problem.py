@@ -1,12 +1,14 @@
 """The joint problem as data: which jobs, where they may run, in what order, and what is wanted.
 
-One form covers the field's classics. Resource-constrained projects (RCPSP) and rigid parallel tasks are one place with several
-resources; unrelated machines with transfer (HEFT) are several places that hold one job each; a pool is one place a node. Every
-objective here is *regular*: finishing a job earlier never makes it worse, so some schedule built from a list is optimal
-(Sprecher, Kolisch, Drexl 1995) and list scheduling and search need to look at nothing else.
+One form covers the field's classics. Resource-constrained projects (RCPSP) and rigid parallel tasks are one
+place with several resources; unrelated machines with transfer (HEFT) are several places that hold one job
+each; a pool is one place a node. Every objective here is *regular*: finishing a job earlier never makes it
+worse, so some schedule built from a list is optimal (Sprecher, Kolisch, Drexl 1995) and list scheduling and
+search need to look at nothing else.
 
-The capacity of a place is one number a resource: fractions of different devices of one node are added up. Placement still keeps each
-device to its own; a plan says where and in which order, the engine says on which device.
+The capacity of a place is one number a resource: fractions of different devices of one node are added up.
+Placement still keeps each device to its own; a plan says where and in which order, the engine says on which
+device.
 """
 
 from __future__ import annotations
@@ -21,13 +23,15 @@ PPM = 1_000_000
 
 
 class Objective(StrEnum):
-    """What is made small. Each cost is an integer, never negative, and the price of the places used is added to it."""
+    """What is made small. Each cost is an integer, never negative, and the price of the places used is added
+    to it."""
 
     #: Sum over jobs of weight times completion time.
     WEIGHTED_COMPLETION = "weighted_completion"
     #: When the last job completes.
     MAKESPAN = "makespan"
-    #: Idle share times time, summed over resources up to the horizon: least when the sum of utilisations is greatest.
+    #: Idle share times time, summed over resources up to the horizon: least when the sum of utilisations is
+    #: greatest.
     UTILISATION = "utilisation"
 
 
@@ -48,7 +52,8 @@ class Place:
         capacity: One amount a resource, in the resource's integer unit.
         opens: Nothing starts here before; a node that is still to be added opens when it is ready.
         held: What is taken already.
-        price: Added to the cost, in its unit, if any job is put here. So one plan weighs tasks and pool changes together.
+        price: Added to the cost, in its unit, if any job is put here. So one plan weighs tasks and pool
+            changes together.
     """
 
     name: str
@@ -78,7 +83,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """`after` (an index into the jobs) starts when `before` is complete and `size` units of data are with it."""
+    """`after` (an index into the jobs) starts when `before` is complete and `size` data are with it."""
 
     before: int
     after: int
@@ -92,8 +97,8 @@ class Problem:
     Attributes:
         resources: Their names; capacities and demands are in this order.
         lag: Microseconds per unit of data from place to place, `lag[from][to]`; empty when transfer is free.
-        horizon: Utilisation is measured over [0, horizon) microseconds, against the capacity of all places; 0 means until the
-            last job completes (not with `Objective.UTILISATION`, which needs one).
+        horizon: Utilisation is measured over [0, horizon) microseconds, against the capacity of all places; 0
+            means until the last job completes (not with `Objective.UTILISATION`, which needs one).
         floor: Least mean utilisation over the resources, in millionths; 0 for none.
 
     Raises:
@@ -120,7 +125,7 @@ class Problem:
             )
         if not 0 <= self.floor <= PPM or self.horizon < 0:
             raise Invalid(
-                f"floor={self.floor} and horizon={self.horizon} must be 0 to {PPM} millionths and 0 or more microseconds",
+                f"floor={self.floor} and horizon={self.horizon} are not 0 to {PPM} millionths and 0 or more µs",
                 hint="a floor of 80 % is floor=800_000",
             )
 
@@ -160,7 +165,8 @@ def order_of(problem: Problem) -> list[int]:
     if len(order) < len(waits):
         stuck = [problem.jobs[index].name for index, count in enumerate(waits) if count]
         raise Invalid(
-            f"the jobs wait for one another in a circle: {', '.join(stuck[:8])}", hint="remove one edge of the circle"
+            f"the jobs wait for one another in a circle: {', '.join(stuck[:8])}",
+            hint="remove one edge of the circle",
         )
     return order
 
@@ -170,13 +176,27 @@ def _check_places(problem: Problem) -> None:
     if not problem.places:
         raise Invalid("a plan needs at least one place", hint="add a Place with the capacity of the pool")
     for place in problem.places:
-        for what, amounts in (("capacity", place.capacity), *(("held demand", held.demand) for held in place.held)):
+        for what, amounts in (
+            ("capacity", place.capacity),
+            *(("held demand", held.demand) for held in place.held),
+        ):
             if len(amounts) != width or min(amounts, default=0) < 0:
-                raise Invalid(f"{what} {amounts} of place {place.name!r} is not one amount ≥ 0 for each of {problem.resources}")
-        if place.opens < 0 or place.price < 0 or any(held.start < 0 or held.end < held.start for held in place.held):
-            raise Invalid(f"place {place.name!r} has a time or price below zero, or something held that ends before it starts")
+                raise Invalid(
+                    f"{what} {amounts} of place {place.name!r} is not one amount ≥ 0 a resource",
+                    hint=f"the resources are, in order: {', '.join(problem.resources)}",
+                )
+        if (
+            place.opens < 0
+            or place.price < 0
+            or any(held.start < 0 or held.end < held.start for held in place.held)
+        ):
+            raise Invalid(
+                f"place {place.name!r} has a time or price below zero, or holds what ends before it starts"
+            )
     count = len(problem.places)
-    if problem.lag and (len(problem.lag) != count or any(len(row) != count or min(row) < 0 for row in problem.lag)):
+    if problem.lag and (
+        len(problem.lag) != count or any(len(row) != count or min(row) < 0 for row in problem.lag)
+    ):
         raise Invalid(f"lag must be {count} rows of {count} times ≥ 0, from each place to each")
 
 
@@ -185,14 +205,16 @@ def _check_jobs(problem: Problem) -> None:
         if len(job.durations) != len(problem.places) or len(job.demand) != len(problem.resources):
             raise Invalid(
                 f"job {job.name!r} has {len(job.durations)} durations and {len(job.demand)} amounts",
-                hint=f"one duration a place ({len(problem.places)}), one amount a resource ({', '.join(problem.resources)})",
+                hint=f"one duration for each of {len(problem.places)} places, and amounts of {', '.join(problem.resources)}",
             )
         if min(0, job.release, job.weight, *job.demand, *(d for d in job.durations if d is not None)) < 0:
             raise Invalid(f"job {job.name!r} has a negative time, weight or demand")
         if not choices(problem, job):
             raise Invalid(
                 f"job {job.name!r} fits no place it may run at, not even an empty one: it asks for "
-                + ", ".join(f"{name} {amount}" for name, amount in zip(problem.resources, job.demand, strict=True)),
+                + ", ".join(
+                    f"{name} {amount}" for name, amount in zip(problem.resources, job.demand, strict=True)
+                ),
                 hint="ask for less, or add a place that is large enough",
                 job=job.name,
             )

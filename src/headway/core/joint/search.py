@@ -1,11 +1,14 @@
 """Local search over job lists: late acceptance, justification, restarts from the lists of other rules.
 
-A neighbour moves one to a few jobs elsewhere in the list, as far as precedence lets it, or to another place. What it builds is accepted
-when it is no worse than now, or than what was held a few turns ago (late acceptance, Burke and Bykov 2017): that leaves local
-optima without a temperature and without `exp`, so integers decide. Two things make it strong: with one place the list is replaced by the order
-of the starts it built (many lists build one schedule; moves in that order change it), and for the makespan each schedule is justified.
+A neighbour moves one to a few jobs elsewhere in the list, as far as precedence lets it, or to another place.
+What it builds is accepted when it is no worse than now, or than what was held a few turns ago (late
+acceptance, Burke and Bykov 2017): that leaves local optima without a temperature and without `exp`, so
+integers decide. Two things make it strong: with one place the list is replaced by the order of the starts it
+built (many lists build one schedule; moves in that order change it), and for the makespan each schedule is
+justified.
 
-Chance comes from the seed alone and nothing depends on the budget, so a longer search is the shorter one gone on with.
+Chance comes from the seed alone and nothing depends on the budget, so a longer search is the shorter one gone
+on with.
 """
 
 from __future__ import annotations
@@ -59,6 +62,10 @@ class Walk:
     """
 
     def __init__(self, builder: Builder, seed: int = 0, start: Plan | None = None) -> None:
+        self._now: _Point
+        self._peak: _Measure
+        self._memory: list[_Measure]
+        self._turns = self._idle = 0
         self._builder = builder
         self._random = random.Random(seed)
         self._several = any(len(options) > 1 for options in builder.choices)
@@ -154,7 +161,8 @@ class Walk:
         pins[job] = options[self._draw(len(options))] if self._draw(4) else ANYWHERE
 
     def _shift(self, order: list[int]) -> None:
-        """Move one job to another position between the last job it waits for and the first that waits for it."""
+        """Move one job to another position between the last job it waits for and the first that waits for it.
+        """
         position = first = last = self._draw(len(order))
         job = order[position]
         before, after = self._before[job], self._after[job]
@@ -187,7 +195,9 @@ class Walk:
     def _known(self, plan: Plan) -> _Point:
         wrong = faults(self._builder.problem, plan)
         if wrong:
-            raise Invalid(f"the start is not a sound plan: {wrong[0]}", hint="start from a plan of this very problem")
+            raise Invalid(
+                f"the start is not a sound plan: {wrong[0]}", hint="start from a plan of this very problem"
+            )
         starts, at = list(plan.starts), list(plan.places)
         measure, order = self._builder.measure(starts, at), self._builder.order_by_start(starts)
         return _Point(measure, order, at, frozenset(), starts, at, "the start")
@@ -204,7 +214,9 @@ class Search:
         walk = Walk(builder, budget.seed, start)
         walk.go(budget.steps)
         best = walk.best
-        return answer(builder, builder.plan(best.starts, best.at), walk.steps, self.name, f"from {best.origin}")
+        return answer(
+            builder, builder.plan(best.starts, best.at), walk.steps, self.name, f"from {best.origin}"
+        )
 
 
 class Lists:
@@ -217,4 +229,6 @@ class Lists:
         builder = Builder(problem)
         walk = Walk(builder, budget.seed, start)
         best = walk.best
-        return answer(builder, builder.plan(best.starts, best.at), walk.lists, self.name, f"from {best.origin}")
+        return answer(
+            builder, builder.plan(best.starts, best.at), walk.lists, self.name, f"from {best.origin}"
+        )

@@ -1,12 +1,13 @@
 """Serial schedule generation: the schedule that a job list stands for, and its justification.
 
-Jobs are taken in list order and each starts at the earliest moment at which it fits among those placed before; at several places, where
-it would finish first (ties: the first place). For regular objectives some list gives an optimal schedule (Kolisch 1996), so
-list scheduling is this with a rule's list, and search is this with many.
+Jobs are taken in list order and each starts at the earliest moment at which it fits among those placed
+before; at several places, where it would finish first (ties: the first place). For regular objectives some
+list gives an optimal schedule (Kolisch 1996), so list scheduling is this with a rule's list, and search is
+this with many.
 
-What makes it quick in plain Python: the free amounts of a place between two events are *one* integer, a field a resource with a guard bit
-above each. Taking a demand away leaves every guard bit set exactly if each field had enough, so a vector compares at the price
-of a number.
+What makes it quick in plain Python: the free amounts of a place between two events are *one* integer, a field
+a resource with a guard bit above each. Taking a demand away leaves every guard bit set exactly if each field
+had enough, so a vector compares at the price of a number.
 """
 
 from __future__ import annotations
@@ -95,8 +96,9 @@ class Builder:
         return starts, at
 
     def justify(self, starts: list[int], at: list[int]) -> tuple[list[int], list[int]]:
-        """Forward-backward improvement (Li and Willis 1992; Valls, Ballestín and Quintanilla 2005): all jobs as late as they go within
-        the makespan, latest first, then as early as they go, earliest first. Never longer, often shorter. Places are kept.
+        """Forward-backward improvement (Li and Willis 1992; Valls, Ballestín and Quintanilla 2005): all jobs
+        as late as they go within the makespan, latest first, then as early as they go, earliest first. Never
+        longer, often shorter. Places are kept.
 
         Returns:
             The new starts, and the list that builds them.
@@ -120,7 +122,8 @@ class Builder:
     # ----------------------------------------------------------------------------------------- measuring
 
     def measure(self, starts: Sequence[int], at: Sequence[int]) -> tuple[int, int]:
-        """(use missing to the floor, cost), as `plan.shortfall` and `plan.cost` have them; smaller is better."""
+        """(use missing to the floor, cost), as `plan.shortfall` and `plan.cost` have them; smaller is better.
+        """
         problem = self.problem
         ends = [start + self.durations[job][at[job]] for job, start in enumerate(starts)]
         price = sum(problem.places[place].price for place in set(at))
@@ -180,7 +183,8 @@ class Builder:
 
 
 def _earliest(line: _Line, guards: int, demand: int, ready: int, duration: int) -> int:
-    """The first start from `ready` at which the demand fits for the whole duration. Nothing is taken for no time."""
+    """The first start from `ready` at which the demand fits for the whole duration. Nothing is taken for no
+    time."""
     if not duration:
         return ready
     times, free = line
@@ -197,7 +201,8 @@ def _earliest(line: _Line, guards: int, demand: int, ready: int, duration: int) 
 
 
 def _latest(line: _Line, guards: int, demand: int, end: int, duration: int) -> int:
-    """The last start that completes by `end`; there is one, where the job stood in the schedule before (see `justify`)."""
+    """The last start that completes by `end`; there is one, where the job stood in the schedule before (see
+    `justify`)."""
     if not duration:
         return end
     times, free = line
