@@ -17,7 +17,10 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Iterator
 from fcntl import ioctl
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from rich.console import Console
@@ -101,10 +104,17 @@ def screen(output: str) -> list[str]:
             line.extend([(" ", "")] * (column - len(line)))
             line[column : column + 1] = [(text, style)]
             column += 1
-    lines = ["".join(f"{style}{char}\x1b[0m" if style else char for char, style in line) for line in cells]
+    lines = ["".join(_runs(line)) for line in cells]
     while lines and not lines[-1].strip():
         lines.pop()
     return lines
+
+
+def _runs(line: list[tuple[str, str]]) -> Iterator[str]:
+    """Neighbours of one style as one piece: a piece for each letter would make the picture ten times as large."""
+    for style, run in groupby(line, key=itemgetter(1)):
+        text = "".join(char for char, _ in run)
+        yield f"{style}{text}\x1b[0m" if style else text
 
 
 def draw(lines: list[str], title: str, path: Path) -> None:
@@ -116,7 +126,9 @@ def draw(lines: list[str], title: str, path: Path) -> None:
         for line in lines:
             console.print(Text.from_ansi(line), soft_wrap=True)
         path.parent.mkdir(parents=True, exist_ok=True)
-        console.save_svg(str(path), title=title)
+        # Without web fonts: a picture in a README fetches nothing.
+        svg = re.sub(r"@font-face \{.*?\}\s*", "", console.export_svg(title=title), flags=re.DOTALL)
+        path.write_text(svg, encoding="utf-8")
 
 
 def main(arguments: list[str]) -> int:
@@ -131,6 +143,8 @@ def main(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return 1
+    # Where the picture was taken says nothing about where the reader's folder is.
+    output = output.replace(str(Path.cwd()), "~/headway")
     draw(screen(output), "$ " + " ".join(arguments[1:]), Path(arguments[0]))
     return 0
 
