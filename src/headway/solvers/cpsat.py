@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from headway.core.joint.bounds import heads, tails
 from headway.core.joint.plan import Plan, completions, faults
 from headway.core.joint.port import Answer, Budget, answer, rank
-from headway.core.joint.problem import PPM, Held, Objective, Problem, share
+from headway.core.joint.problem import PPM, Held, Objective, Problem
 from headway.core.joint.search import Walk
 from headway.core.joint.serial import Builder
 from headway.errors import HeadwayError, Invalid, Unavailable
@@ -299,23 +299,18 @@ class _Model:
         return missing
 
     def _used(self, length: Any) -> Any:
-        """Share times unit in use before `length`, which may be the last completion."""
-        totals, terms = self.problem.totals, []
-        spans = list(zip(self.builder.shares, self.starts, self.ends, strict=True))
-        for place in self.problem.places:
-            spans += [(share(h.demand, totals), h.start // self.unit, h.end // self.unit) for h in place.held]
-        for part, start, end in spans:
+        """Share times unit in use before `length`: the horizon, or the last completion."""
+        terms = [self.builder.held // self.unit]
+        for part, start, end in zip(self.builder.shares, self.starts, self.ends, strict=True):
             if part:
                 terms.append(part * (self._cut(end, length) - self._cut(start, length)))
-                self._largest = max(self._largest, 2 * part * self.latest * len(spans))
+                self._largest = max(self._largest, 2 * part * self.latest * self.builder.count)
         return sum(terms)
 
     def _cut(self, moment: Any, length: Any) -> Any:
-        """The smaller of two moments."""
-        if isinstance(moment, int) and isinstance(length, int):
-            return min(moment, length)
-        if length is self.last and not isinstance(moment, int):
-            return moment  # jobs are complete by the last completion
+        """The smaller of a moment and the horizon; no job runs past the last completion."""
+        if length is self.last:
+            return moment
         cut = self.cp.new_int_var(0, self.latest, "")
         self.cp.add_min_equality(cut, [moment, length])
         return cut
@@ -364,7 +359,7 @@ def _limit(builder: Builder, missing: int, latest: int) -> int:
     fixed = all(
         len({builder.durations[i][k] for k in options}) == 1 for i, options in enumerate(builder.choices)
     )
-    if fixed and not any(place.held for place in problem.places):
+    if fixed:
         # The work is the same in every plan, so what is missing says how long the shortest plan is.
         work = sum(
             part * builder.durations[i][builder.choices[i][0]] for i, part in enumerate(builder.shares)

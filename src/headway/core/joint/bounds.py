@@ -131,7 +131,7 @@ def most_used(builder: Builder) -> int:
         min(max(builder.durations[job][place] for place in builder.choices[job]), max(0, horizon - head[job]))
         for job in range(builder.count)
     ]
-    total = builder.held_until(horizon)
+    total = builder.held
     for resource, capacity in enumerate(problem.totals):
         if capacity:
             wanted = sum(
@@ -153,8 +153,7 @@ def highest_utilisation(builder: Builder) -> int:
             for job in range(builder.count)
         ]
         work = sum(part * length for part, length in zip(builder.shares, longest, strict=True))
-        ends = max((held.end for place in problem.places for held in place.held), default=0)
-        whole, most = problem.counted * makespan(builder), work + builder.held_until(ends)
+        whole, most = problem.counted * makespan(builder), work
     return min(PPM, most // whole) if whole else PPM
 
 

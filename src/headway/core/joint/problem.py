@@ -123,6 +123,12 @@ class Problem:
                 "the utilisation objective needs a horizon",
                 hint="give horizon=… in microseconds: utilisation is measured up to it",
             )
+        if self.floor and not self.horizon and any(place.held for place in self.places):
+            # Up to the last completion, what is held could count for more in a longer plan: a floor for dawdling.
+            raise Invalid(
+                "a utilisation floor beside what is held needs a horizon",
+                hint="give horizon=… in microseconds: utilisation is measured up to it",
+            )
         if not 0 <= self.floor <= PPM or self.horizon < 0:
             raise Invalid(
                 f"floor={self.floor} and horizon={self.horizon} are not 0 to {PPM} millionths and 0 or more µs",

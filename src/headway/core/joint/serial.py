@@ -47,7 +47,12 @@ class Builder:
         self._opens = [place.opens for place in problem.places]
         totals = problem.totals
         self.shares = [share(job.demand, totals) for job in problem.jobs]
-        self._held = self.held_until(problem.horizon)
+        #: Share (millionths) times microseconds before the horizon that is taken already.
+        self.held = sum(
+            share(held.demand, totals) * (min(held.end, problem.horizon) - min(held.start, problem.horizon))
+            for place in problem.places
+            for held in place.held
+        )
         self._width = max((amount.bit_length() for amount in totals), default=0) + 1
         self.guards = self._pack((1,) * len(totals)) << (self._width - 1)
         self._demand = [self._pack(job.demand) for job in problem.jobs]
@@ -151,16 +156,7 @@ class Builder:
     def _used(self, starts: Sequence[int], ends: Sequence[int], horizon: int) -> int:
         busy = zip(self.shares, starts, ends, strict=True)
         total = sum(part * (min(end, horizon) - min(start, horizon)) for part, start, end in busy)
-        return total + (self._held if horizon == self.problem.horizon else self.held_until(horizon))
-
-    def held_until(self, horizon: int) -> int:
-        """Share (millionths) times microseconds that is taken already before the horizon."""
-        totals = self.problem.totals
-        return sum(
-            share(held.demand, totals) * (min(held.end, horizon) - min(held.start, horizon))
-            for place in self.problem.places
-            for held in place.held
-        )
+        return total + self.held
 
     # ------------------------------------------------------------------------------------------- packing
 
