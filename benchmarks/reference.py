@@ -63,6 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if any(figure.ok is False for figure in figures) else 0
 
 
+def data_folder() -> Path:
+    """Where the reference data is unless --data says otherwise: HEADWAY_BENCH_DATA, or beside the clone."""
+    return Path(os.environ.get("HEADWAY_BENCH_DATA") or HERE.parent.parent / "shared" / "bench")
+
+
 def _run(name: str, case: Case) -> Outcome | Absent:
     if name in NOT_YET:
         return Absent(NOT_YET[name])
@@ -90,8 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.reference", description=__doc__.partition("\n")[0]
     )
-    default = os.environ.get("HEADWAY_BENCH_DATA") or HERE.parent.parent / "shared" / "bench"
-    parser.add_argument("--data", type=Path, default=Path(default), help="folder of the reference data")
+    parser.add_argument("--data", type=Path, default=data_folder(), help="folder of the reference data")
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS, metavar="SET", help=", ".join(SETS))
     parser.add_argument("--limit", type=int, help="at most so many instances or seeds of each kind")
