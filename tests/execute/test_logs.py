@@ -79,6 +79,18 @@ async def test_a_silent_later_attempt_leaves_the_log_as_it_was(bench: Bench) -> 
     assert bench.log("t").count("spoken") == 2
 
 
+async def test_the_traceback_of_a_failure_ends_its_log(bench: Bench) -> None:
+    bench.grant("bad", call("fail_deeper"))
+    await bench.end("bad")
+    lines = bench.log("bad").splitlines()
+    assert (lines[1], lines[-1]) == (
+        "Traceback (most recent call last):", "ZeroDivisionError: division by zero"
+    )  # fmt: skip
+    bench.grant("bad", call("fail_deeper"), attempt=2)
+    await bench.end("bad", 2)
+    assert bench.log("bad").count("ZeroDivisionError") == 2
+
+
 async def test_outputs_of_tasks_in_one_worker_do_not_mix(bench: Bench) -> None:
     lease = bench.lease()
     for number in range(10):

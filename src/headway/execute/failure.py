@@ -23,6 +23,11 @@ def said(kind: str, message: str) -> dict[str, str]:
     return {"type": kind, "message": message[:_MESSAGE], "traceback": ""}
 
 
+def has_frames(detail: dict[str, str]) -> bool:
+    """Whether its traceback tells more than its message: a command that failed has no line of Python to show."""
+    return '\n  File "' in detail["traceback"]
+
+
 def _message(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"the task called sys.exit({error.code!r}); a task ends by returning"[:_MESSAGE]

@@ -51,6 +51,14 @@ def read(state: Path, task: str, offset: int = 0, limit: int = _CHUNK) -> tuple[
     return data, start + len(data)
 
 
+def size(state: Path, task: str) -> int:
+    """Bytes of the whole log as it is now."""
+    try:
+        return path_of(state, task).stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def pieces(state: Path, task: str) -> Iterator[bytes]:
     """The whole log as it is now, in pieces of at most 1 MiB."""
     offset = 0
@@ -119,6 +127,13 @@ class Capture:
                 self._head(task, attempt)
                 os.link(self.path, log)
                 self._log = log
+
+    def add(self, text: str) -> None:
+        """A last word of ours about the attempt, after all that it printed; lost if it closed its descriptors."""
+        self._flush()
+        with self._lock, suppress(OSError):  # a full disk must not cost the report
+            if self._sound():
+                os.write(2, text.rstrip().encode(errors="backslashreplace") + b"\n")
 
     def end(self, task: str, attempt: int) -> None:
         """The attempt is over: keep what it printed and be ready for the next, whatever it did to our

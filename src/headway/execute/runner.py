@@ -21,6 +21,8 @@ from headway.execute.logs import Capture
 
 _THREADS = "OMP_NUM_THREADS"
 _KEPT_RESULTS = 4096
+#: How an attempt ends whose traceback belongs into its log, where one looks for it.
+_TRACED = ("failed", "timed_out")
 
 
 class Runner:
@@ -82,6 +84,8 @@ class Runner:
         elif what != "failed":
             self._end_rest(task, attempt, took)
         self._tidy()
+        if what in _TRACED and failure.has_frames(detail):
+            self._capture.add(detail["traceback"])
         self._capture.end(task, attempt)
         self._desk.end(item, what, [took, detail])
 
