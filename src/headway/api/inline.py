@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from headway.api.echo import Echo
 from headway.bus import topics
 from headway.bus.broker_nats import NatsBroker
 from headway.client.outcome import RunFailed, check_finished, decode
@@ -25,7 +26,6 @@ from headway.client.packing import pack
 from headway.client.submission import Submission
 from headway.domain.resources import Node
 from headway.errors import HeadwayError, Unavailable
-from headway.execute import logs
 from headway.execute.agent import Agent
 from headway.execute.machine import this_machine
 from headway.roles.team import Team
@@ -87,6 +87,8 @@ class _Session:
     def __init__(self, folder: Path, settings: Settings, watch: Watch | None, show_output: bool) -> None:
         self._folder, self._settings, self._watch, self._show = folder, settings, watch, show_output
         self._blobs = Blobs(folder / "blobs", sync=False)
+        self._echo = Echo(folder, sys.stderr)
+        self._trace = ""
         self._broker = NatsBroker(folder / "broker", site=settings.site)
 
     async def run(self, submission: Submission) -> InlineRun:
@@ -152,35 +154,35 @@ class _Session:
             self._blobs.put(data)
         body = {"values": {}, "bundle": "", **submission.body, "key": None, "by": OWNER}
         await team.front.submit(body)
-        with _cancelling(lambda: team.front.cancel(submission.run, "interrupted", OWNER)):
+        with _cancelling(lambda: team.front.cancel(submission.run, "interrupted", OWNER)), self._echo:
             change = await first
             while True:
                 self._tell(change)
                 if change.get("type") == "run" and change["state"] != "running":
                     break
                 change = await anext(changes)
-        return await team.front.run(submission.run)
+        view = await team.front.run(submission.run)
+        if view["state"] == "failed" and view["error"]["task"]:
+            self._trace = (await team.front.task(view["error"]["task"]))["error"]["traceback"].rstrip()
+        return view
 
     def _tell(self, change: dict[str, Any]) -> None:
         if self._watch is not None:
             self._watch(change)
-        if self._show and change.get("type") == "task" and change["ended"]:
-            self._print_log(change["id"], change["name"])
-
-    def _print_log(self, task: str, name: str) -> None:
-        data, _ = logs.read(self._folder, task)
-        for line in data.decode(errors="replace").splitlines():
-            if line and not logs.is_header(line):
-                print(f"{name} | {line}", file=sys.stderr, flush=True)
+        if self._show and change.get("type") == "task":
+            if change["ended"]:
+                self._echo.end(change["id"], change["name"])
+            elif change["state"] == "running":
+                self._echo.begin(change["id"], change["name"])
 
     def _outcome(self, view: dict[str, Any]) -> InlineRun:
         try:
             check_finished(view)
         except RunFailed as failed:
-            error = view.get("error") or {}
-            if error.get("traceback"):
-                raise RunFailed(failed.message, hint=error["traceback"].rstrip(), run=view) from None
-            raise
+            # What the tasks printed has been shown, tracebacks too; and there is no service to ask for more.
+            raise RunFailed(
+                failed.message, hint=None if self._show else self._trace or None, run=view
+            ) from None
         return InlineRun(view, decode(view["result"], self._blobs.get))
 
 
