@@ -150,6 +150,22 @@ class TestFiles:
         assert "bad.py:2 raised at its import: ZeroDivisionError" in result.err
         assert "y = x / 0" in result.err
 
+    def test_a_workflow_that_raises_while_it_is_traced(self, headway: Call, tmp_path: Path) -> None:
+        (tmp_path / "bad.py").write_text(
+            "from headway import workflow\n@workflow\ndef w(n: int = 1):\n    return {}[n]\n"
+        )
+        for command in ("graph", "run", "submit"):
+            result = headway(command, "bad.py")
+            assert result.code == 2, command
+            assert result.err == (
+                "Error: bad.py:4 raised while workflow 'w' was traced: KeyError: 1\n  return {}[n]\n"
+            )
+
+    def test_an_option_in_the_place_of_the_file(self, headway: Call) -> None:
+        result = headway("submit", "--gaol", "x")
+        assert result.code == 2
+        assert "there is no option --gaol" in result.err
+
     def test_one_that_exits(self, headway: Call, tmp_path: Path) -> None:
         assert "SystemExit" in self.refused(headway, tmp_path, "import sys\nsys.exit(3)\n").err
 

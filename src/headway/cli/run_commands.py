@@ -60,15 +60,16 @@ def run(
     params = targets.parameters(
         workflow, param or (), ctx.args, ("--output", "--inline", "--state-dir", "--param")
     )
+    traced = targets.trace(workflow, params)
     client = None if inline else _service(state_dir)
     if client is None:
-        _run_here(workflow, params, output)
+        _run_here(traced, output)
         return
     from headway.cli import following
     from headway.cli import output as out
 
     with client:
-        handle = client.submit(workflow, **params)
+        handle = client.submit(traced)
         out.say(f"{handle.id} on {client.url}")
         following.show(following.follow(handle), output, client.read_blob)
 
@@ -86,13 +87,13 @@ def _service(state: Path | None) -> Any:
     return Client(state)
 
 
-def _run_here(workflow: Any, params: dict[str, Any], output: Output) -> None:
+def _run_here(traced: Any, output: Output) -> None:
     from headway.api.inline import run as run_inline
     from headway.cli import following
     from headway.client import RunFailed
 
     try:
-        done = run_inline(workflow, (), params)
+        done = run_inline(traced, (), {})
     except RunFailed as failed:
         view = failed.fields["run"]
         following.print_end(view, output, None)
@@ -130,8 +131,9 @@ def submit(
     params = targets.parameters(
         workflow, param or (), ctx.args, ("--output", "--key", "--wait", "--state-dir", "--param")
     )
+    traced = targets.trace(workflow, params)
     with client_of(state_dir) as client:
-        handle = client.submit(workflow, idempotency_key=key, **params)
+        handle = client.submit(traced, idempotency_key=key)
         if wait:
             out.say(handle.id)
             following.show(following.follow(handle), output, client.read_blob)
@@ -162,7 +164,7 @@ def graph(
 
     workflow = targets.load(target)
     params = targets.parameters(workflow, param or (), ctx.args, ("--format", "--param"))
-    print(graphs.draw(workflow.trace(**params).workflow, form.value), flush=True)
+    print(graphs.draw(targets.trace(workflow, params).workflow, form.value), flush=True)
 
 
 def register(app: typer.Typer) -> None:

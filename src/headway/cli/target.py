@@ -12,10 +12,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from headway.errors import Invalid, NotFound
+from headway.errors import HeadwayError, Invalid, NotFound
 
 if TYPE_CHECKING:
     from headway.authoring.decorators import WorkflowFunction
+    from headway.authoring.tracing import Traced
 
 
 def load(target: str) -> WorkflowFunction[..., Any]:
@@ -38,6 +39,10 @@ def _split(target: str) -> tuple[Path, str | None]:
     if not colon or Path(target).exists():
         text, name = target, ""
     path = Path(text)
+    if text.startswith("-"):
+        raise Invalid(
+            f"there is no option {text}", hint="the file comes first: headway run flow.py --name value"
+        )
     if not path.is_file():
         folder = path.parent if path.parent.is_dir() else Path()
         near = difflib.get_close_matches(path.name, [p.name for p in folder.glob("*.py")], n=1)
@@ -78,8 +83,6 @@ def _import(path: Path) -> ModuleType:
 
 
 def _import_failed(path: Path, error: BaseException) -> Exception:
-    from headway.errors import HeadwayError
-
     if isinstance(error, HeadwayError):
         error.args = (f"{path.name}: {error.message}",)
         error.message = error.args[0]
@@ -95,10 +98,30 @@ def _import_failed(path: Path, error: BaseException) -> Exception:
         return Invalid(
             f"{error.filename}:{error.lineno}: {error.msg}", hint=(error.text or "").strip() or None
         )
+    return _raised(path, error, "raised at its import")
+
+
+def _raised(path: Path, error: BaseException, how: str) -> Invalid:
+    """What a person's own code raised: at which of its lines, and what stands there."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
     where = f"{path.name}:{frames[-1].lineno}" if frames else path.name
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return Invalid(f"{where} raised at its import: {what}", hint=frames[-1].line if frames else None)
+    return Invalid(f"{where} {how}: {what}", hint=frames[-1].line if frames else None)
+
+
+def trace(workflow: WorkflowFunction[..., Any], params: dict[str, Any]) -> Traced:
+    """The workflow's graph; what its body raises is the person's to correct, not a fault of ours.
+
+    Raises:
+        Invalid: Its body raised, at this line.
+    """
+    try:
+        return workflow.trace(**params)
+    except HeadwayError:
+        raise
+    except Exception as error:
+        path = Path(workflow.function.__code__.co_filename)
+        raise _raised(path, error, f"raised while workflow {workflow.name!r} was traced") from error
 
 
 def _workflows(module: ModuleType) -> dict[str, WorkflowFunction[..., Any]]:
