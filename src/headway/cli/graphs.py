@@ -43,7 +43,7 @@ def _holds(spec: TaskSpec) -> str:
     if spec.priority:
         parts.append(f"priority {spec.priority}")
     if spec.retry.limit:
-        parts.append(f"{spec.retry.limit} retries")
+        parts.append(f"{spec.retry.limit} {'retry' if spec.retry.limit == 1 else 'retries'}")
     if spec.at_most_once:
         parts.append("at most once")
     return "; ".join(parts)

@@ -31,8 +31,9 @@ def check_finished(view: Mapping[str, Any]) -> None:
         return
     run, error = view["id"], view.get("error") or {}
     if view["state"] == "cancelled":
+        why = f": {error['message']}" if error.get("message") else ""
         raise RunFailed(
-            f"run {run} was cancelled", hint=f"run it again: `headway retry {run}`", run=dict(view)
+            f"run {run} was cancelled{why}", hint=f"run it again: `headway retry {run}`", run=dict(view)
         )
     where = f" in {error['task']}" if error.get("task") else ""
     what = f": {error.get('type', 'error')}: {error['message']}" if error.get("message") else ""
