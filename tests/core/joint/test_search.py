@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given, settings
 
@@ -70,3 +74,24 @@ def test_every_rule_lists_every_job_once_and_soundly(made: Problem) -> None:
         found = listed(builder, rule)
         assert sorted(found.order) == list(range(builder.count))
         assert faults(made, builder.plan(found.starts, found.at)) == []
+
+
+def test_the_bytes_do_not_depend_on_the_hash_seed() -> None:
+    program = (
+        "from headway.core.joint.port import Budget\n"
+        "from headway.core.joint.search import Search\n"
+        "from tests.conformance.solver_suite import PROJECT\n"
+        "print(Search().solve(PROJECT, Budget(300, 5)).encode().hex())\n"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(found) == 1

@@ -1,4 +1,5 @@
-"""Who runs where and when, decided together: the problem as data, lists, search, and the port of heavier solvers.
+"""Who runs where and when, decided together: the problem as data, lists, search, and the port of heavier
+solvers.
 
 problem   what is asked: jobs, places, precedence, objective, the utilisation floor
 plan      an answer as data, its measures, and the check that it keeps every constraint
@@ -6,5 +7,6 @@ serial    the schedule a job list stands for, and its justification
 bounds    what no plan can beat
 listing   lists by priority rules
 search    lists by local search
+reasons   why a plan starts a job when it does
 port      how any solver is asked, and what it must answer
 """

@@ -140,9 +140,13 @@ def _wspt_downstream(builder: Builder) -> list[int]:
             behind[job] |= behind[later]
     keys = []
     for bits in behind:
-        members = [job for job in range(builder.count) if bits >> job & 1]
-        weight = sum(builder.problem.jobs[job].weight for job in members)
-        keys.append(-weight * _FINE // max(1, sum(_area(builder, job) for job in members)))
+        weight = area = 0
+        while bits:
+            job = (bits & -bits).bit_length() - 1
+            bits &= bits - 1
+            weight += builder.problem.jobs[job].weight
+            area += _area(builder, job)
+        keys.append(-weight * _FINE // max(1, area))
     return keys
 
 

@@ -124,7 +124,8 @@ class Problem:
                 hint="give horizon=… in microseconds: utilisation is measured up to it",
             )
         if self.floor and not self.horizon and any(place.held for place in self.places):
-            # Up to the last completion, what is held could count for more in a longer plan: a floor for dawdling.
+            # Up to the last completion, what is held could count for more in a longer plan: a floor for
+            # dawdling.
             raise Invalid(
                 "a utilisation floor beside what is held needs a horizon",
                 hint="give horizon=… in microseconds: utilisation is measured up to it",
