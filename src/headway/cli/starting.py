@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from headway.settings import Settings, to_json
 
 _MODULE = "headway.service.supervisor"
 START_TIMEOUT = 90.0
+NODE_TIMEOUT = 10.0
+"""Seconds that the executor gets to join, once the service is ready."""
 
 
 def become_supervisor(settings: Settings) -> None:
@@ -73,7 +76,20 @@ def start_detached(settings: Settings) -> dict[str, Any]:
     if "error" in answer:
         process.wait(30)
         raise _error_of(answer)
+    _await_node(settings.state)
     return answer
+
+
+def _await_node(state: Path) -> None:
+    """Until there is a node, so that the first submission finds one: only then is a demand that none could hold
+    refused. A node that does not come is no error of the start; `headway nodes` says that there is none.
+    """
+    from headway.client import Client
+
+    until = time.monotonic() + NODE_TIMEOUT
+    with Client(state) as client:
+        while not client.nodes() and time.monotonic() < until:
+            time.sleep(0.02)
 
 
 def _error_of(answer: dict[str, Any]) -> HeadwayError:
@@ -84,7 +100,6 @@ def _error_of(answer: dict[str, Any]) -> HeadwayError:
 def _first_line(fd: int, timeout: float) -> bytes:
     """Everything until the line or the pipe ends, or the time is up."""
     import select
-    import time
 
     data, until = b"", time.monotonic() + timeout
     while b"\n" not in data:
