@@ -13,7 +13,7 @@ from benchmarks.references import Case
 pytestmark = pytest.mark.reference
 
 #: Instances of each set: spread over it, and few, for these take seconds.
-LIMITS = {"rcpsp": 12, "weighted": 4, "dag": 5, "heft": None}
+LIMITS = {"rcpsp": 8, "weighted": 4, "dag": 5, "heft": None}
 
 
 @pytest.mark.parametrize("name", LIMITS)
