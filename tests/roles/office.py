@@ -73,8 +73,15 @@ class Office:
             self.grants[node].clear()
         self.pump()
 
-    def report(self, node: str, *rows: list[Any], incarnation: int = 1) -> None:
-        for role in ("scheduler", "planner"):
+    def report(
+        self,
+        node: str,
+        *rows: list[Any],
+        incarnation: int = 1,
+        to: tuple[str, ...] = ("scheduler", "planner"),
+    ) -> None:
+        """Executors report to both; with `to` only one gets it, as when all die before the other has it."""
+        for role in to:
             self._letter(
                 f"executor-{node}", "report", role, "report", {"rows": list(rows)}, epoch=incarnation
             )
@@ -83,8 +90,11 @@ class Office:
                 self.grants[node].pop((task, attempt), None)
         self.pump()
 
-    def finish(self, node: str, task: str, attempt: int = 1, *, took: int = 1000, data: Any = None) -> None:
-        self.report(node, [task, attempt, "finished", self.now, [took, {"kind": "json", "data": data}]])
+    def finish(
+        self, node: str, task: str, attempt: int = 1, *, took: int = 1000, data: Any = None, **where: Any
+    ) -> None:
+        result = [took, {"kind": "json", "data": data}]
+        self.report(node, [task, attempt, "finished", self.now, result], **where)
 
     def fail(self, node: str, task: str, attempt: int = 1, what: str = "failed") -> None:
         error = {"type": "ValueError", "message": "no", "traceback": ""}

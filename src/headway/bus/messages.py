@@ -102,13 +102,6 @@ class OfferBody(Model):
     closed: list[str] = Field(default_factory=list)  # runs that are over: their calls can be forgotten
 
 
-class ScheduleBody(Model):
-    lost: list[tuple[str, int, str, bool]] = Field(
-        default_factory=list
-    )  # (task, attempt, node, may have started)
-    dropped: list[str] = Field(default_factory=list)  # withdrawn before they were placed
-
-
 class GrantRow(NamedTuple):
     """Run `task` as member `position` of `lease`. An input of null is a result of an earlier member of the same lease."""
 
@@ -148,6 +141,15 @@ class ReportRow(NamedTuple):
     what: str
     at: int
     value: Any = None
+
+
+class ScheduleBody(Model):
+    lost: list[tuple[str, int, str, bool]] = Field(
+        default_factory=list
+    )  # (task, attempt, node, may have started)
+    dropped: list[str] = Field(default_factory=list)  # withdrawn before they were placed
+    #: (node, row): what a dead executor reported last, in case that only reached the scheduler
+    ended: list[tuple[str, ReportRow]] = Field(default_factory=list)
 
 
 class ReportBody(Model):

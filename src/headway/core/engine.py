@@ -130,6 +130,11 @@ class Engine:
         """Whether the task is in the engine, in whatever state."""
         return task in self.world.tasks
 
+    def expects(self, task: str, attempt: int) -> bool:
+        """Whether the attempt is out: its result, if it comes, is the task's."""
+        entry = self.world.tasks.get(task)
+        return entry is not None and entry.member is not None and entry.member.attempt == attempt
+
     def why(self, task: str, now: int) -> explain.Explanation:
         """Why the task is where it is. Raises NotFound for one the engine does not know (any more)."""
         return explain.why(self.world, task, now)

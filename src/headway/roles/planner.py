@@ -100,6 +100,8 @@ class Planner:
         self.runs.report(row.task, row.attempt, row.what, row.at, value, now)
 
     def _schedule(self, now: int, body: ScheduleBody) -> None:
+        for _node, row in body.ended:
+            self._report(now, row)
         for task, attempt, _node, started in body.lost:
             self.runs.lost(task, attempt, started, now)
         for task in body.dropped:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,10 +24,12 @@ from headway.bus.messages import (
     ReportRow,
     ScheduleBody,
 )
+from headway.bus.streams import WINDOW
 from headway.bus.topics import executor_name
 from headway.core import events
 from headway.core.decisions import Dropped, Lost, Preempt, Recall, Start, Stop
 from headway.core.engine import LOGIC, Engine
+from headway.core.world import KEEP_FINISHED
 from headway.domain.override import Override
 from headway.domain.resources import Demand
 from headway.errors import HeadwayError, Invalid
@@ -59,6 +62,8 @@ class Book:
     payloads: dict[str, Payload] = field(default_factory=dict)
     #: Producer task -> offered tasks that lack its result. A producer may be lost and run again before it delivers.
     consumers: dict[str, list[str]] = field(default_factory=dict)
+    #: Results that came here: the planner may not know one yet when it offers what needs it.
+    results: dict[str, Any] = field(default_factory=dict)
     closed: bool = False
 
 
@@ -83,6 +88,11 @@ class Scheduler:
         self.engine = engine
         self.books: dict[str, Book] = {}
         self.incarnations: dict[str, str] = {}
+        #: Executor -> (epoch, number, rows that end attempts) of its last reports. The planner takes its own copy of a
+        #: report; if the executor dies before that is in, nobody but us can still tell it.
+        self.endings: dict[str, deque[tuple[int, int, list[ReportRow]]]] = {}
+        #: Such rows that go to the planner with this step.
+        self._ended: list[tuple[str, ReportRow]] = []
 
     # ── the step ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -98,15 +108,24 @@ class Scheduler:
             except NONSENSE as error:
                 step.refuse(item, error)
         self._publish(self.engine.decide(now), step)
+        self._ended.clear()
         return step
 
     def _take(self, now: int, item: Input, step: Step) -> None:
         if item.kind == "report":
+            ends = []
             for row in ReportBody.model_validate_json(item.body).rows:
                 try:
-                    self._report(now, row)
+                    if self._report(now, row):
+                        ends.append(row)
                 except NONSENSE as error:
                     step.refuse(item, error)
+            if ends:
+                # An executor is never more letters ahead of the slower of its two readers.
+                kept = self.endings.setdefault(item.source, deque())
+                kept.append((item.epoch, item.seq, ends))
+                while kept[0][0] == item.epoch and kept[0][1] <= item.seq - WINDOW:
+                    kept.popleft()
         elif item.kind == "offer" and item.source == PLANNER:
             self._offers(now, OfferBody.model_validate_json(item.body))
         elif item.kind == "nodes" and item.source == RESOURCE_MANAGER:
@@ -144,26 +163,34 @@ class Scheduler:
         book = self.books[row.call.partition("/")[0]]
         inputs: dict[str, Any] = dict(row.inputs)
         for producer in row.after:
-            inputs.setdefault(producer.partition("/")[2], None)
-            book.consumers.setdefault(producer, []).append(row.task)
+            inputs[producer.partition("/")[2]] = book.results.get(producer)
+            if producer not in book.results:
+                book.consumers.setdefault(producer, []).append(row.task)
         book.payloads[row.task] = Payload(row.call, row.item, inputs)
-        task = task_from_row(row, book.calls[row.call], book.demands[row.call])
+        waits = row._replace(after=[producer for producer in row.after if producer not in book.results])
+        task = task_from_row(waits, book.calls[row.call], book.demands[row.call])
         self.engine.apply(events.TaskOffered(task, row.not_before), now)
 
-    def _report(self, now: int, row: ReportRow) -> None:
+    def _report(self, now: int, row: ReportRow) -> bool:
+        """Take a row; returns whether it ends an attempt."""
         event = event_from_report(row)
-        if row.what == "finished":
+        if row.what == "finished" and self.engine.expects(row.task, row.attempt):
             self._deliver(row.task, row.value[1])
         self.engine.apply(event, now)
-        if isinstance(event, events.AttemptEnded):
-            self._forget(row.task)
+        if not isinstance(event, events.AttemptEnded):
+            return False
+        self._forget(row.task)
+        return True
 
     def _deliver(self, producer: str, ref: Any) -> None:
-        """Hand a result to the offered tasks that lack it."""
+        """Hand a result to the offered tasks that lack it, and keep it for those that are on the way."""
         run, _, name = producer.partition("/")
         book = self.books.get(run)
         if book is None:
             return
+        book.results[producer] = ref
+        if len(book.results) > KEEP_FINISHED:
+            del book.results[next(iter(book.results))]
         for consumer in book.consumers.pop(producer, ()):
             payload = book.payloads.get(consumer)
             if payload is not None:
@@ -180,14 +207,23 @@ class Scheduler:
     def _nodes(self, now: int, body: NodesBody) -> None:
         for hello in body.joined:
             self.incarnations[hello.node.name] = hello.incarnation
+            self._forward(hello.node.name, int(hello.incarnation) - 1)
             joined = events.NodeJoined(
                 node_from_model(hello.node), hello.incarnation, tuple(map(tuple, hello.holds))
             )  # type: ignore[arg-type]
             self.engine.apply(joined, now)
         for node, incarnation in body.lost:
+            self._forward(node, int(incarnation))
             self.engine.apply(events.NodeLost(node, incarnation), now)
         for node, cordoned in body.cordoned:
             self.engine.apply(events.NodeCordoned(node, cordoned), now)
+
+    def _forward(self, node: str, epoch: int) -> None:
+        """The executor up to this epoch is dead: its last reports, which the planner may not have got, go on from here."""
+        name = executor_name(node)
+        kept = self.endings.get(name, ())
+        self._ended.extend((node, row) for of, _, rows in kept if of <= epoch for row in rows)
+        self.endings[name] = deque(report for report in kept if report[0] > epoch)
 
     def _call(self, now: int, item: Input) -> dict[str, Any] | HeadwayError:
         body = json.loads(item.body)
@@ -210,6 +246,7 @@ class Scheduler:
 
     def _publish(self, decisions: Sequence[Any], step: Step) -> None:
         out = Outgoing()
+        out.planner.ended.extend(self._ended)
         for decision in decisions:
             match decision:
                 case Start():
@@ -226,7 +263,7 @@ class Scheduler:
                 case Dropped(task):
                     out.planner.dropped.append(task)
                     self._forget(task)
-        if out.planner.lost or out.planner.dropped:
+        if out.planner.lost or out.planner.dropped or out.planner.ended:
             step.outputs.append(Output(PLANNER, (PLANNER,), "schedule", to_json(out.planner)))
         for node, body in out.leases.items():
             name = executor_name(node)
@@ -262,15 +299,26 @@ class Scheduler:
                 "calls": {key: call.model_dump(exclude_defaults=True) for key, call in book.calls.items()},
                 "payloads": {task: [p.call, p.item, p.inputs] for task, p in book.payloads.items()},
                 "consumers": book.consumers,
+                "results": book.results,
                 "closed": book.closed,
             }
             for run, book in self.books.items()
         }
-        return {"engine": self.engine.snapshot(), "books": books, "incarnations": self.incarnations}
+        endings = {name: list(kept) for name, kept in self.endings.items()}
+        return {
+            "engine": self.engine.snapshot(),
+            "books": books,
+            "incarnations": self.incarnations,
+            "endings": endings,
+        }
 
     def restore(self, tree: Any) -> None:
         self.engine = Engine.restore(tree["engine"])
         self.incarnations = dict(tree["incarnations"])
+        self.endings = {
+            name: deque((epoch, seq, [ReportRow(*row) for row in rows]) for epoch, seq, rows in kept)
+            for name, kept in tree["endings"].items()
+        }
         self.books = {}
         for run, kept in tree["books"].items():
             calls = {key: Call(**call) for key, call in kept["calls"].items()}
@@ -279,5 +327,6 @@ class Scheduler:
                 {key: demand_from_model(call.demand) for key, call in calls.items()},
                 {task: Payload(*fields) for task, fields in kept["payloads"].items()},
                 {task: list(waiting) for task, waiting in kept["consumers"].items()},
+                dict(kept["results"]),
                 kept["closed"],
             )

@@ -109,6 +109,21 @@ def _successors(run: Run, step: Step, row: int) -> Iterable[tuple[Step, int]]:
                 yield child, child.base + index
 
 
+def offer_heirs(run: Run, step: Step, row: int) -> None:
+    """Offer those that need the row once more, with its result, if they were offered while it was unfinished."""
+    for number, kind in step.children:
+        child = run.steps[number]
+        if child.items is None:
+            continue
+        if kind == ITEM:
+            rows: Iterable[int] = (child.base + row - step.base,)
+        else:
+            rows = run.rows_of(child) if kind == ALL else [child.base + i for i in (child.some or {})[step.index]]
+        for there in rows:
+            if run.flags[there] & OFFERED and run.state[there] in LIVE:
+                offer(run, child, there, run.offers.get((child.index, there), 0))
+
+
 def _all_offered(run: Run, step: Step, row: int) -> bool:
     waits_for = run.unfinished(step, row)
     return waits_for is not None and all(run.flags[parent] & OFFERED for _, parent in waits_for)

@@ -13,7 +13,7 @@ from typing import Any
 from headway.core.runs import attempts, flow, storage, views
 from headway.core.runs.graph import Step
 from headway.core.runs.run import KNOWN, OFFERED, UNACKED, Run
-from headway.core.runs.states import LIVE, STATES
+from headway.core.runs.states import FINISHED, LIVE, STATES
 from headway.domain.codec import nearest, validate_workflow, values_of
 from headway.domain.resources import Node
 from headway.domain.results import Ref
@@ -109,6 +109,10 @@ class Runs:
         run, step, row = found
         run.flags[row] &= ~UNACKED
         if not attempts.lost(run, step, row, attempt, started, now):
+            if run.state[row] == FINISHED:
+                # We heard of its end, the scheduler did not and now never will: there its heirs wait for ever.
+                flow.offer_heirs(run, step, row)
+                self._dirty[run.id] = None
             return False
         self._after(run, now)
         return True
