@@ -79,6 +79,25 @@ async def test_a_lease_extended_after_it_ran_dry_still_knows_its_results(bench: 
     assert await bench.result("b") == 42
 
 
+async def test_runs_that_share_a_lease_do_not_get_each_others_results(bench: Bench) -> None:
+    """Short tasks of one shape ride together, whoever submitted them, and runs of one workflow use the same names."""
+    lease = bench.lease()
+    calls = {f"{run}/{name}": what for run in ("r", "s") for name, what in (
+        ("a", call("add", 1 if run == "r" else 100, kwargs={"y": 1})),
+        ("b", call("add", Tree({"output": "a"}), kwargs={"y": 40})),
+    )}  # fmt: skip
+    order = ("r/a", "s/a", "r/b", "s/b")
+    grants = [
+        GrantRow(task, 1, lease, n, task, None, {"a": None} if task.endswith("b") else {}, [])
+        for n, task in enumerate(order)
+    ]
+    bench.say(calls=calls, grants=grants)
+    assert await bench.result("b") == 42
+    await bench.until(lambda: any(row.task == "s/b" and row.what == "finished" for row in bench.rows))
+    (row,) = [row for row in bench.rows if row.task == "s/b" and row.what == "finished"]
+    assert bench.value(row.value[1]) == 141
+
+
 async def test_who_waits_for_a_failed_member_comes_back_unstarted(bench: Bench, tmp_path: Path) -> None:
     lease = bench.lease()
     rows = [

@@ -151,7 +151,7 @@ class Executor:
         if lane is None:
             lane = self._lanes[grant.lease] = Lane(grant.lease, (call.bundle, tuple(grant.devices)))
         member = Member.granted(grant, call, lane)
-        self._members[key] = lane.members[member.name] = member
+        self._members[key] = lane.members[member.task] = member
         lane.queue.append(member)
         return lane
 
@@ -199,8 +199,9 @@ class Executor:
         """Whether it waits for a member that ended without a result. Results that are known are filled in."""
         for name, ref in member.inputs.items():
             if ref is None:
-                known = member.inputs[name] = self._results.get(lane.lease, name)
-                if known is None and name not in lane.members:
+                producer = f"{member.run}/{name}"
+                known = member.inputs[name] = self._results.get(lane.lease, producer)
+                if known is None and producer not in lane.members:
                     return True
         return False
 
@@ -325,7 +326,7 @@ class Executor:
             lane.worker, worker.lane = worker, lane
         member = Member(task, attempt, lane)
         member.number, member.worker, member.since = number, worker, time.monotonic()
-        self._members[task, attempt] = lane.members[member.name] = member
+        self._members[task, attempt] = lane.members[task] = member
         worker.sent[number] = member
 
     def on_row(self, worker: Worker, row: tuple[Any, ...]) -> None:
@@ -334,7 +335,7 @@ class Executor:
         member = worker.sent.get(number)
         ends = what in _ENDS
         if what == "finished" and member is not None:
-            self._results.put(member.lane.lease, member.name, value[1])
+            self._results.put(member.lane.lease, task, value[1])
         if what == "started" and member is not None:
             member.since = time.monotonic()
             self._time(member)
@@ -408,8 +409,8 @@ class Executor:
         member.arm(None)
         lane = member.lane
         self._members.pop((member.task, member.attempt), None)
-        if lane.members.get(member.name) is member:
-            del lane.members[member.name]
+        if lane.members.get(member.task) is member:
+            del lane.members[member.task]
         if member.worker is not None:
             member.worker.sent.pop(member.number, None)
         elif member in lane.queue:

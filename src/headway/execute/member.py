@@ -57,9 +57,9 @@ class Member:
         return member
 
     @property
-    def name(self) -> str:
-        """Its name in the run: what inputs call it."""
-        return self.task.partition("/")[2]
+    def run(self) -> str:
+        """Its run: inputs are named within it, while a lease may hold members of several."""
+        return self.task.partition("/")[0]
 
     def arm(self, timer: asyncio.TimerHandle | None) -> None:
         """At most one thing is going to happen to it."""
@@ -78,5 +78,5 @@ class Lane:
         self.worker: Worker | None = None
         #: Not sent yet.
         self.queue: deque[Member] = deque()
-        #: Not ended, by name.
+        #: Not ended, by task.
         self.members: dict[str, Member] = {}

@@ -11,26 +11,26 @@ _CLOSED_KEPT = 64
 
 
 class Results:
-    """References by lease and name, within bounds."""
+    """References by lease and task, within bounds."""
 
     def __init__(self) -> None:
         self._leases: dict[int, OrderedDict[str, Any]] = {}
         self._closed: OrderedDict[int, None] = OrderedDict()
 
-    def put(self, lease: int, name: str, ref: Any) -> None:
+    def put(self, lease: int, task: str, ref: Any) -> None:
         """A member has finished."""
         results = self._leases.get(lease)
         if results is None:
             results = self._leases[lease] = OrderedDict()
         elif len(results) >= _PER_LEASE:
             results.popitem(last=False)
-        results[name] = ref
+        results[task] = ref
         self._closed.pop(lease, None)
 
-    def get(self, lease: int, name: str) -> Any | None:
+    def get(self, lease: int, task: str) -> Any | None:
         """The reference, or None."""
         results = self._leases.get(lease)
-        return None if results is None else results.get(name)
+        return None if results is None else results.get(task)
 
     def close(self, lease: int) -> None:
         """The lease has no members now."""

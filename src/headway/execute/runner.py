@@ -97,13 +97,16 @@ class Runner:
         inputs: dict[str, Any] = item[6]
         if None not in inputs.values():
             return inputs
-        inputs = {name: self._results.get(name) if ref is None else ref for name, ref in inputs.items()}
+        run = item[1].partition("/")[0]  # a lease may hold members of several runs
+        inputs = {
+            name: self._results.get(f"{run}/{name}") if ref is None else ref for name, ref in inputs.items()
+        }
         return None if None in inputs.values() else inputs
 
     def _remember(self, task: str, ref: dict[str, Any]) -> None:
         if len(self._results) >= _KEPT_RESULTS:
             self._results.popitem(last=False)
-        self._results[task.partition("/")[2]] = ref
+        self._results[task] = ref
 
     def _outcome(self, item: Item, inputs: dict[str, Any]) -> tuple[str, Any]:
         """(what, reference or error) of running it."""
