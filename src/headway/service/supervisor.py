@@ -37,6 +37,8 @@ from headway.settings import Child as ChildConfig
 log = logging.getLogger("headway.supervisor")
 
 SERVICE, EXECUTOR, BROKER = "service", "executor", "broker"
+WATCHER, WATCH_FILE = "watcher", "watch"
+"""The broker's user that reads everything and publishes nothing, and the file with its URL."""
 _RESTARTS = Restarts()
 STOP_GRACE = 10.0
 """Seconds that service and executor get to end by themselves."""
@@ -113,8 +115,9 @@ class Supervisor:
         node = self.settings.node.name
         roles = (topics.planner(), topics.scheduler(), topics.resource_manager())
         executor = topics.executor(node)
-        address = await self._broker.start((*roles, executor))
+        address = await self._broker.start((*roles, executor, topics.watcher(WATCHER)))
         self._note_broker()
+        self._let_watch(address)
         if self._stop.is_set():
             return
         names = [client.name for client in roles]
@@ -144,6 +147,11 @@ class Supervisor:
             fds = (*fds, http)
         child = Child(name, self._commands[name], env, fds, says_ready=name == SERVICE)
         return Keeper(child, self.settings.state / "logs", self._restarts, self._started)
+
+    def _let_watch(self, address: Address) -> None:
+        """Write down with what a person may read along; on a broker of their own that is theirs to give."""
+        if not self.settings.broker:
+            write_private(self.settings.state / WATCH_FILE, f"{address.url(WATCHER)}\n")
 
     def _started(self, name: str, pid: int) -> None:
         self._register.add(name, pid)
@@ -214,7 +222,8 @@ class Supervisor:
             if fd >= 0:
                 os.close(fd)
         with suppress(OSError):
-            (self.settings.state / "service.json").unlink(missing_ok=True)
+            for name in ("service.json", WATCH_FILE):
+                (self.settings.state / name).unlink(missing_ok=True)
             self._register.clear()
         self._lock.release()
 
