@@ -19,6 +19,11 @@ from headway.core.world import World
 from headway.domain.units import show_bytes, show_milli, show_time
 from headway.errors import NotFound
 
+#: How the last attempt ended, where that is no state of a task.
+_ENDS = {
+    "worker_died": "has failed: the worker of its last attempt died",
+    "timed_out": "has failed: its last attempt ran longer than its timeout",
+}
 #: How many of the tasks ahead, of the nodes and of the holders are listed one by one.
 LISTED = 5
 
@@ -38,7 +43,8 @@ class Explanation:
 
     def text(self) -> str:
         """For a reader."""
-        return "\n".join([f"{self.task} is {self.state}", *(f"  {line}" for line in _lines(self.facts))])
+        state = _ENDS.get(self.state, f"is {self.state}")
+        return "\n".join([f"{self.task} {state}", *(f"  {line}" for line in _lines(self.facts))])
 
 
 def why(world: World, task: str, now: int) -> Explanation:
@@ -55,7 +61,7 @@ def why(world: World, task: str, now: int) -> Explanation:
                 f"the scheduler has no task {task}", hint="see `headway tasks` for those there are", task=task
             )
         return Explanation(task, past.outcome, _ended(past))
-    facts: dict[str, Any] = {"demand": str(entry.task.demand), "attempt": entry.attempt}
+    facts: dict[str, Any] = {"now": now, "demand": str(entry.task.demand), "attempt": entry.attempt}
     overrides = _overrides(world, entry, now)
     if overrides:
         facts["overrides"] = overrides
@@ -235,12 +241,15 @@ def _amount(resource: str, amount: int) -> str:
     return show_bytes(amount) if resource == "memory" else show_milli(amount)
 
 
-def _named(key: dict[str, int]) -> str:
+def _named(key: dict[str, int], now: int) -> str:
     shown = []
     for name, value in key.items():
-        if name == "priority":
-            value = (1 << 31) - value
-        shown.append(f"{name} {value}")
+        if name == "fcfs" and value <= now:
+            shown.append(f"came {show_time(now - value)} ago")
+        elif name == "priority":
+            shown.append(f"{name} {(1 << 31) - value}")
+        else:
+            shown.append(f"{name} {value}")
     return ", ".join(shown)
 
 
@@ -266,8 +275,8 @@ def _lines(facts: dict[str, Any]) -> list[str]:
 
 def _queued_lines(facts: dict[str, Any]) -> list[str]:
     rule = f"{facts['policy']} ({facts['discipline']})"
-    lines = [f"place {facts['place']} of {facts['queued']} by {rule}: {_named(facts['key'])}"]
-    lines += [f"behind {other['task']}: {_named(other['key'])}" for other in facts["ahead"]]
+    lines = [f"place {facts['place']} of {facts['queued']} by {rule}: {_named(facts['key'], facts['now'])}"]
+    lines += [f"behind {other['task']}: {_named(other['key'], facts['now'])}" for other in facts["ahead"]]
     if facts["place"] - 1 > len(facts["ahead"]):
         lines.append(f"and {facts['place'] - 1 - len(facts['ahead'])} more")
     if "head_of_line" in facts:
