@@ -123,6 +123,23 @@ async def test_a_running_task_goes_on_and_is_reported_once_by_the_next_executor(
         await bench.executor.stop(0.0)
 
 
+async def test_a_worker_adopted_twice_does_not_take_one_call_for_another(parent: Parent, tmp_path: Path) -> None:
+    path = tmp_path / "ran"
+    for name in "ab":
+        grant = GrantRow(f"r/{name}", 1, 7, 0, f"r/{name}", None, {}, [])
+        parent.start(LeaseBody(calls={grant.call: call("append", name, str(path))}, grants=[grant]))
+        parent.wait_for(f"r/{name} 1 finished")
+        parent.kill()
+    bench = Bench(parent.state, incarnation="3")
+    await bench.executor.start()
+    try:
+        bench.grant("c", call("append", "c", str(path)), lease=7)
+        assert await bench.result("c") == "c"
+        assert path.read_text().split() == ["a", "b", "c"]
+    finally:
+        await bench.executor.stop(0.0)
+
+
 async def test_without_an_executor_a_worker_finishes_its_task_and_begins_no_other(
     parent: Parent, tmp_path: Path
 ) -> None:

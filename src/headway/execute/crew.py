@@ -42,8 +42,8 @@ class Worker:
     """One worker as the executor sees it."""
 
     __slots__ = (
-        "adopted", "binding", "calls", "exiting", "greeted", "lane", "last", "name", "next_call", "pid",
-        "pidfd", "process", "received", "sent", "spool", "transport", "witness",
+        "adopted", "binding", "calls", "exiting", "greeted", "lane", "last", "name", "pid", "pidfd",
+        "process", "received", "sent", "spool", "transport", "witness",
     )  # fmt: skip
 
     def __init__(self, name: str, spool: Spool) -> None:
@@ -58,8 +58,8 @@ class Worker:
         self.sent: dict[int, Member] = {}
         #: Calls it knows: key -> index.
         self.calls: dict[str, int] = {}
-        #: The highest item number and the next call index given.
-        self.last = self.next_call = 0
+        #: The highest item number given.
+        self.last = 0
         #: The sequence number of the last row that came.
         self.received = 0
         self.exiting = self.greeted = False

@@ -227,8 +227,9 @@ class Executor:
             old = next((key for key in worker.calls if key not in used), None)
             if old is not None:
                 worker.tell("forget", worker.calls.pop(old))
-        index = worker.next_call
-        worker.next_call += 1
+        # The number of the first item that needs it: a worker may know calls of former executors, and still has to
+        # run items of theirs, so an index must never come again.
+        index = worker.last + 1
         worker.calls[call.key] = index
         worker.tell("call", index, call.message)
         return index
@@ -302,7 +303,7 @@ class Executor:
     def on_hello(self, worker: Worker, last: int, held: list[tuple[Any, ...]]) -> None:
         """A worker is here: a new one, an adopted one with what it holds, or one whose connection broke."""
         if worker.adopted:
-            worker.last, worker.next_call = last, 1 << 20  # above all that its former executor may have used
+            worker.last = last
             for number, task, attempt, lease, _ in held:
                 self._adopt(worker, number, task, attempt, lease)
         elif worker.sent:
@@ -314,7 +315,6 @@ class Executor:
                     member.lane.queue.appendleft(member)
                 worker.last = last
                 worker.calls.clear()
-                worker.next_call += _KNOWN_CALLS
                 self._advance(missing[0].lane)
         if worker.lane is None:
             self._roster.free(worker)
