@@ -115,7 +115,7 @@ class TestCalls:
         service.planner.add("a", tasks=["fit[3]", "a b?c#d%e"])
         assert client.task("a/fit[3]")["name"] == "fit[3]"
         assert client.task("a/a b?c#d%e")["name"] == "a b?c#d%e"
-        assert client.why("a/fit[3]", at=3)["task"] == "a/fit[3]"
+        assert client.why("a/fit[3]")["task"] == "a/fit[3]"
 
     def test_policy_and_overrides(self, client: Any, service: Service) -> None:
         assert client.set_policy("priority > srpt", "strict")["order"] == "priority > srpt"

@@ -1,6 +1,6 @@
 """Workflows as JSON: what is written comes back equal, and what a stranger sends is refused at its place."""
 
-# ruff: noqa: E501 - a case a line
+
 
 from __future__ import annotations
 

@@ -153,7 +153,9 @@ def test_a_result_that_came_before_the_offer_of_its_consumer_is_handed_to_it(off
     office.work()  # and offers `gather`, once few of its parents are left, as waiting for item0
     assert office.grants["a"] == {}
     office.report(
-        "a", ["r1/item[0]", 1, "finished", office.now, [1, {"kind": "json", "data": "early"}]], to=("planner",)
+        "a",
+        ["r1/item[0]", 1, "finished", office.now, [1, {"kind": "json", "data": "early"}]],
+        to=("planner",),
     )
     office.work()
     assert office.view("r1")["state"] == "finished"

@@ -206,8 +206,8 @@ class FakeScheduler:
             }
         ]
 
-    def why(self, task: str, at: int | None) -> dict[str, Any]:
-        self.calls.append(("why", task, at))
+    async def why(self, task: str) -> dict[str, Any]:
+        self.calls.append(("why", task))
         if task.endswith("/ghost"):
             raise NotFound(f"there is no task {task!r}")
         return {

@@ -19,8 +19,6 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-PLANNER, SCHEDULER, RESOURCE_MANAGER = "planner", "scheduler", "resource_manager"
-
 
 class Model(BaseModel):
     """A wire value: unknown fields are refused, so that a typo or a newer peer is seen at once."""

@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from headway.bus.messages import PLANNER, RESOURCE_MANAGER, SCHEDULER
+from headway.bus.names import PLANNER, RESOURCE_MANAGER, SCHEDULER
 from headway.errors import Invalid
 
 ROOT = "headway"

@@ -169,7 +169,6 @@ def _amount(field: str, value: Any) -> str:
 
 def why(
     task: TaskId,
-    at: Annotated[int | None, typer.Option("--at", metavar="MICROSECONDS", help="As it was then.")] = None,
     output: OutputAs = Output.table,
     state_dir: StateDir = None,
 ) -> None:
@@ -182,7 +181,7 @@ def why(
     from headway.cli import output as out
 
     with client_of(state_dir) as client:
-        answer = client.why(task, at=at)
+        answer = client.why(task)
     if output is Output.table:
         print(answer["text"], flush=True)
     else:

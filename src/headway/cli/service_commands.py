@@ -133,7 +133,34 @@ def doctor(output: OutputAs = Output.table, state_dir: StateDir = None) -> None:
         raise typer.Exit(1)
 
 
+def replay(output: OutputAs = Output.table, state_dir: StateDir = None) -> None:
+    """Decide the kept journal again and prove that the decisions are equal to the byte.
+
+    Exit code 3 if they are not. The service may be up or down; nothing is changed.
+
+    Examples:
+
+        headway replay
+
+        headway replay --state-dir ./incident -o json
+    """
+    from dataclasses import asdict
+
+    from headway.api.replaying import replay_all
+    from headway.cli import output as out
+    from headway.roles.replay import summary
+
+    found = replay_all(settings_of(state_dir).state)
+    if output is Output.table:
+        for one in found:
+            print(summary(one), flush=True)
+    else:
+        out.print_json([asdict(one) for one in found])
+    if not all(one.equal for one in found):
+        raise typer.Exit(3)
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (up, down, status, doctor):
+    for command in (up, down, status, doctor, replay):
         app.command(rich_help_panel="Service")(command)

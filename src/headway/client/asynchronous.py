@@ -140,9 +140,9 @@ class AsyncClient:
         view: View = await self._ask(calls.task(id))
         return view
 
-    async def why(self, task: str, *, at: int | None = None) -> View:
+    async def why(self, task: str) -> View:
         """Why it runs where it runs, or what it waits for."""
-        view: View = await self._ask(calls.why(task, at))
+        view: View = await self._ask(calls.why(task))
         return view
 
     def logs(self, task: str, *, follow: bool = False, tail: int | None = None) -> AsyncIterator[bytes]:

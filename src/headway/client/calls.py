@@ -96,8 +96,8 @@ def task(id: str) -> Request:
     return _get(_of_task(id))
 
 
-def why(task: str, at: int | None) -> Request:
-    return _get(_of_task(task, "why"), at=at)
+def why(task: str) -> Request:
+    return _get(_of_task(task, "why"))
 
 
 def logs(task: str, follow: bool, tail: int | None) -> Request:

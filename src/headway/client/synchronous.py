@@ -135,9 +135,9 @@ class Client:
         view: View = self._ask(calls.task(id))
         return view
 
-    def why(self, task: str, *, at: int | None = None) -> View:
+    def why(self, task: str) -> View:
         """Why it runs where it runs, or what it waits for."""
-        view: View = self._ask(calls.why(task, at))
+        view: View = self._ask(calls.why(task))
         return view
 
     def logs(self, task: str, *, follow: bool = False, tail: int | None = None) -> Iterator[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +95,4 @@ class Dropped:
     task: str
 
 
-Decision = Union[Start, Recall, Preempt, Stop, Lost, Dropped]
+Decision = Start | Recall | Preempt | Stop | Lost | Dropped

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Union
 
 from headway.domain.override import Override
 from headway.domain.resources import Node
@@ -161,7 +160,19 @@ class OverrideReverted:
     override: str
 
 
-Event = Union[
-    NodeJoined, NodeLost, NodeCordoned, TaskOffered, TaskWithdrawn, TaskEdited, AttemptStarted, AttemptProgressed,
-    AttemptCheckpointed, AttemptReturned, AttemptEnded, PolicySet, OverrideApplied, OverrideReverted,
-]  # fmt: skip
+Event = (
+    NodeJoined
+    | NodeLost
+    | NodeCordoned
+    | TaskOffered
+    | TaskWithdrawn
+    | TaskEdited
+    | AttemptStarted
+    | AttemptProgressed
+    | AttemptCheckpointed
+    | AttemptReturned
+    | AttemptEnded
+    | PolicySet
+    | OverrideApplied
+    | OverrideReverted
+)

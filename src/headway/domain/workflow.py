@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Union
 
 from headway.domain.resources import Demand
 from headway.domain.units import MILLI, SECOND
@@ -42,7 +41,7 @@ class DictOf:
     items: tuple[tuple[str, Arg], ...]
 
 
-Arg = Union[Value, Output, ListOf, DictOf]
+Arg = Value | Output | ListOf | DictOf
 
 
 @dataclass(frozen=True, slots=True)

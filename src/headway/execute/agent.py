@@ -17,15 +17,8 @@ from headway.bus import topics
 from headway.bus.client import MqttBus
 from headway.bus.endpoint import Endpoint, Mark
 from headway.bus.letter import Letter
-from headway.bus.messages import (
-    PLANNER,
-    RESOURCE_MANAGER,
-    SCHEDULER,
-    HelloBody,
-    LeaseBody,
-    NodeModel,
-    ReportRow,
-)
+from headway.bus.messages import HelloBody, LeaseBody, NodeModel, ReportRow
+from headway.bus.names import PLANNER, RESOURCE_MANAGER, SCHEDULER
 from headway.bus.port import Address, OnMessage, Will
 from headway.domain.resources import Node
 from headway.errors import Unavailable

@@ -9,12 +9,12 @@ from typing import Any
 from pydantic_core import from_json
 
 from headway.core.runs import Runs
+from headway.domain.units import show_time
 from headway.errors import NotFound
 from headway.journal.port import Journal
 from headway.roles.feed import Feed
 from headway.roles.loop import RoleLoop
 from headway.roles.planner import Planner
-from headway.roles.resource_manager import ResourceManager
 from headway.roles.scheduler import Scheduler
 
 View = dict[str, Any]
@@ -121,18 +121,20 @@ def _adopted(document: Any) -> Runs:
 class SchedulerFront:
     """Reasons, nodes, policy and overrides."""
 
-    def __init__(
-        self, loop: RoleLoop, scheduler: Scheduler, nodes: RoleLoop, manager: ResourceManager
-    ) -> None:
-        self._loop, self._scheduler, self._nodes_loop, self._manager = loop, scheduler, nodes, manager
+    def __init__(self, loop: RoleLoop, scheduler: Scheduler, nodes: RoleLoop, planner: PlannerFront) -> None:
+        self._loop, self._scheduler, self._nodes_loop, self._planner = loop, scheduler, nodes, planner
 
-    def why(self, task: str, at: int | None) -> View:
-        """Why the task is where it is, from the engine's own reasons.
+    async def why(self, task: str) -> View:
+        """Why the task is where it is, from the engine's own reasons; where it knows none, from the graph.
 
         Raises:
-            NotFound: The engine never saw it, or its reasons are no longer kept.
+            NotFound: There is no such task.
         """
-        explanation = self._scheduler.engine.why(task, self._loop.now())
+        view = await self._planner.task(task)
+        try:
+            explanation = self._scheduler.engine.why(task, self._loop.now())
+        except NotFound:
+            return {"task": task, "state": view["state"], **_graph_reason(view)}
         return {"task": task, "state": explanation.state, **explanation.facts, "text": explanation.text()}
 
     def nodes(self) -> list[View]:
@@ -158,3 +160,21 @@ class SchedulerFront:
     async def cordon(self, node: str, cordoned: bool, by: str) -> View:
         """Let nothing new be placed on a node, or again."""
         return await self._nodes_loop.call("cordon", {"node": node, "cordoned": cordoned, "by": by})
+
+
+def _graph_reason(view: View) -> View:
+    """Why a task that the scheduler does not know (yet, or any more) is where it is, as the graph tells it."""
+    task, state = view["id"], view["state"]
+    lines = [f"{task} is {state}"]
+    if view["waits_for"]:
+        named = view["waits_for"][:5]
+        more = len(view["waits_for"]) - len(named)
+        lines.append(f"  waits for {', '.join(named)}" + (f" and {more} more" if more else ""))
+    elif state in ("waiting", "queued"):
+        lines.append("  is on its way to the scheduler")
+    elif view["error"]:
+        lines.append(f"  {view['error']['message']}")
+    elif view["took"] is not None:
+        where = f" on {view['node']}" if view["node"] else ""
+        lines.append(f"  attempt {view['attempt']}{where} took {show_time(view['took'])}")
+    return {"waits_for": view["waits_for"], "text": "\n".join(lines)}

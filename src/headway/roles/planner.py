@@ -10,9 +10,6 @@ from typing import Any
 from pydantic_core import to_json
 
 from headway.bus.messages import (
-    PLANNER,
-    RESOURCE_MANAGER,
-    SCHEDULER,
     Call,
     NodeModel,
     NodesBody,
@@ -22,6 +19,8 @@ from headway.bus.messages import (
     ReportRow,
     ScheduleBody,
 )
+from headway.bus.names import PLANNER, RESOURCE_MANAGER, SCHEDULER
+from headway.bus.topics import executor_name
 from headway.core.runs import Offer, Plan, Runs, refuse_impossible
 from headway.domain.codec import arg_to_json as tree_of
 from headway.domain.codec import ref_from_json, ref_to_json, workflow_from_json
@@ -83,9 +82,10 @@ class Planner:
 
     def _take(self, now: int, item: Input, step: Step) -> None:
         if item.kind == "report":
+            node = item.source.removeprefix(executor_name(""))
             for row in ReportBody.model_validate_json(item.body).rows:
                 try:
-                    self._report(now, row)
+                    self._report(now, row, node)
                 except NONSENSE as error:
                     step.refuse(item, error)
         elif item.kind == "schedule" and item.source == SCHEDULER:
@@ -93,15 +93,15 @@ class Planner:
         elif item.kind == "nodes" and item.source == RESOURCE_MANAGER:
             self._nodes(NodesBody.model_validate_json(item.body))
 
-    def _report(self, now: int, row: ReportRow) -> None:
+    def _report(self, now: int, row: ReportRow, node: str) -> None:
         value = row.value
         if row.what == "finished":
             value = [value[0], ref_from_json(value[1])]
-        self.runs.report(row.task, row.attempt, row.what, row.at, value, now)
+        self.runs.report(row.task, row.attempt, row.what, row.at, value, now, node)
 
     def _schedule(self, now: int, body: ScheduleBody) -> None:
-        for _node, row in body.ended:
-            self._report(now, row)
+        for node, row in body.ended:
+            self._report(now, row, node)
         for task, attempt, _node, started in body.lost:
             self.runs.lost(task, attempt, started, now)
         for task in body.dropped:

@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from headway.bus.messages import PLANNER, RESOURCE_MANAGER, SCHEDULER, HelloBody, NodesBody
+from headway.bus.messages import HelloBody, NodesBody
+from headway.bus.names import PLANNER, RESOURCE_MANAGER, SCHEDULER
 from headway.bus.topics import executor_name
 from headway.errors import Conflict, HeadwayError, Invalid, NotFound
 from headway.roles.step import CALL, NONSENSE, Input, Output, Step

@@ -11,9 +11,6 @@ from typing import Any
 from pydantic_core import to_json
 
 from headway.bus.messages import (
-    PLANNER,
-    RESOURCE_MANAGER,
-    SCHEDULER,
     Call,
     GrantRow,
     LeaseBody,
@@ -24,6 +21,7 @@ from headway.bus.messages import (
     ReportRow,
     ScheduleBody,
 )
+from headway.bus.names import PLANNER, RESOURCE_MANAGER, SCHEDULER
 from headway.bus.streams import WINDOW
 from headway.bus.topics import executor_name
 from headway.core import events
@@ -93,6 +91,8 @@ class Scheduler:
         self.endings: dict[str, deque[tuple[int, int, list[ReportRow]]]] = {}
         #: Such rows that go to the planner with this step.
         self._ended: list[tuple[str, ReportRow]] = []
+        #: The policy that the settings asked for at the last start: only a change of it overrides an operator's.
+        self.configured: list[str] = []
 
     # ── the step ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -208,9 +208,8 @@ class Scheduler:
         for hello in body.joined:
             self.incarnations[hello.node.name] = hello.incarnation
             self._forward(hello.node.name, int(hello.incarnation) - 1)
-            joined = events.NodeJoined(
-                node_from_model(hello.node), hello.incarnation, tuple(map(tuple, hello.holds))
-            )  # type: ignore[arg-type]
+            holds = tuple((task, attempt) for task, attempt in hello.holds)
+            joined = events.NodeJoined(node_from_model(hello.node), hello.incarnation, holds)
             self.engine.apply(joined, now)
         for node, incarnation in body.lost:
             self._forward(node, int(incarnation))
@@ -228,8 +227,12 @@ class Scheduler:
     def _call(self, now: int, item: Input) -> dict[str, Any] | HeadwayError:
         body = json.loads(item.body)
         try:
-            if item.kind == "policy":
-                self.engine.apply(events.PolicySet(body["order"], body["discipline"]), now)
+            if item.kind in ("policy", "configure"):
+                policy = [body["order"], body["discipline"]]
+                if item.kind == "policy" or policy != self.configured:
+                    self.engine.apply(events.PolicySet(*policy), now)
+                if item.kind == "configure":
+                    self.configured = policy
                 return {"order": body["order"], "discipline": body["discipline"]}
             if item.kind == "override":
                 override = Override(**body)
@@ -304,12 +307,12 @@ class Scheduler:
             }
             for run, book in self.books.items()
         }
-        endings = {name: list(kept) for name, kept in self.endings.items()}
         return {
             "engine": self.engine.snapshot(),
             "books": books,
             "incarnations": self.incarnations,
-            "endings": endings,
+            "endings": {name: list(kept) for name, kept in self.endings.items()},
+            "configured": self.configured,
         }
 
     def restore(self, tree: Any) -> None:
@@ -319,6 +322,7 @@ class Scheduler:
             name: deque((epoch, seq, [ReportRow(*row) for row in rows]) for epoch, seq, rows in kept)
             for name, kept in tree["endings"].items()
         }
+        self.configured = list(tree["configured"])
         self.books = {}
         for run, kept in tree["books"].items():
             calls = {key: Call(**call) for key, call in kept["calls"].items()}

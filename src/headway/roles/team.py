@@ -44,7 +44,8 @@ class Team:
         address: Of the broker, with the credentials of the three roles.
         epoch: Of the state folder: the epoch of every stream the roles send, except those to executors.
         site: As in the topics.
-        order, discipline: The policy until the journal says otherwise.
+        order, discipline: The policy that the settings ask for; an operator may have changed it since, and that stays
+            until the settings change.
     """
 
     def __init__(
@@ -60,8 +61,9 @@ class Team:
     ) -> None:
         self.feed = Feed()
         self.planner, self.resource_manager = Planner(), ResourceManager()
-        self.scheduler = Scheduler(Engine(order, discipline))
+        self.scheduler = Scheduler(Engine())
         self._address, self._site = address, site
+        self._policy = {"order": order, "discipline": discipline}
         self._loops = {
             role.name: RoleLoop(
                 role, journal, blobs, epoch, on_change=self.feed.publish if role is self.planner else None
@@ -73,7 +75,7 @@ class Team:
         self._vigils: set[asyncio.Task[None]] = set()
         self.front = PlannerFront(self._loops["planner"], self.planner, self.feed, journal)
         self.scheduling = SchedulerFront(
-            self._loops["scheduler"], self.scheduler, self._loops["resource_manager"], self.resource_manager
+            self._loops["scheduler"], self.scheduler, self._loops["resource_manager"], self.front
         )
         #: Set when a loop ended by itself: the process should end too, and be started again.
         self.failed = asyncio.Event()
@@ -100,6 +102,7 @@ class Team:
             await endpoint.start()
             loop.attach(endpoint)
             self._running.append(asyncio.create_task(self._run(loop), name=name))
+        await self._loops["scheduler"].call("configure", self._policy)
         for hello in self.resource_manager.nodes.values():
             self._watch(hello.node.name, hello.incarnation, LEASE / 1e6 + GRACE_SECONDS)
 

@@ -68,7 +68,7 @@ class PlannerPort(Protocol):
 class SchedulerPort(Protocol):
     """The scheduler: reasons, nodes, policy and overrides."""
 
-    def why(self, task: str, at: int | None) -> View:
+    async def why(self, task: str) -> View:
         """`{"task", "state", "text", ...}`. Raises NotFound."""
         ...
 

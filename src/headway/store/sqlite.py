@@ -15,18 +15,17 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from headway.errors import Conflict, Invalid, Unavailable
-from headway.journal.records import Acked, Cursors, Document, Entry, Loaded, Mark, Page, Snapshot
+from headway.journal.records import Acked, Cursors, Document, Entry, Loaded, Mark, Page
 from headway.store import archive, history
 from headway.store.blobs import sync_folder
 from headway.store.failures import Corrupt, translate
+from headway.store.reader import BUSY_TIMEOUT, Reader, connect_to_read, roles_of
 from headway.store.schema import migrate
 from headway.store.writer import Job, Writer
 
 T = TypeVar("T")
 
 KEEP_HISTORY = 64 * 2**20  # bytes of entries and snapshots kept behind the last snapshot, for replay
-BUSY_TIMEOUT = 2000  # milliseconds
-_PAGE = 256  # entries read at a time
 _CURSOR, _ACKED = 0, 1
 
 _PUT_MARK = """
@@ -35,7 +34,7 @@ WHERE (?5, ?6) > (epoch, seq)
 """
 
 
-class SqliteJournal:
+class SqliteJournal(Reader):
     """A `journal.port.Journal`.
 
     Args:
@@ -53,7 +52,7 @@ class SqliteJournal:
     def __init__(
         self, path: Path, *, sync: Literal["full", "normal"] = "full", keep_history: int = KEEP_HISTORY
     ) -> None:
-        self.path = path
+        super().__init__(path)
         self._keep_history = keep_history
         try:
             connection = _open(path, sync)
@@ -65,7 +64,7 @@ class SqliteJournal:
                 hint="make its folder writable for this user",
             ) from error
         try:
-            self._roles = _roles(connection)
+            self._roles = roles_of(connection)
             self._last = {role: history.last(connection, role) for role in self._roles.values()}
         except sqlite3.Error as error:
             connection.close()
@@ -81,7 +80,7 @@ class SqliteJournal:
         """See `port.Journal.load`."""
         connection = self._connect_to_read()
         try:
-            number = _roles(connection).get(role)
+            number = roles_of(connection).get(role)
             if number is None:
                 return Loaded(None, iter(()), 0, {}, {})
             snapshot = history.latest_snapshot(connection, number)
@@ -99,47 +98,6 @@ class SqliteJournal:
         entries = self._gapless(role, snapshot.number + 1 if snapshot else 1, last)
         return Loaded(snapshot, entries, last, *both)
 
-    def snapshots(self, role: str) -> list[Snapshot]:
-        """All complete snapshots that are kept, oldest first, without their data: where a replay can
-        begin."""
-        connection = self._connect_to_read()
-        try:
-            return history.snapshots(connection, _roles(connection).get(role, -1))
-        finally:
-            connection.close()
-
-    def snapshot_data(self, role: str, number: int) -> bytes:
-        """The state after entry `number`, which `snapshots` lists."""
-        connection = self._connect_to_read()
-        try:
-            return history.snapshot_data(connection, _roles(connection).get(role, -1), number)
-        finally:
-            connection.close()
-
-    def entries(self, role: str, first: int, last: int | None = None) -> Iterator[Entry]:
-        """See `port.Journal.entries`."""
-        connection = self._connect_to_read()
-        try:
-            number = _roles(connection).get(role)
-            if number is None:
-                return
-            low, high = (
-                history.id_of(number, first),
-                history.id_of(number, history.MOST if last is None else last),
-            )
-            while rows := connection.execute(
-                "SELECT id, at, logic, inputs, outputs FROM entry"
-                " WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
-                (low, high, _PAGE),
-            ).fetchall():
-                for id_, *rest in rows:
-                    yield Entry(role, id_ & history.MOST, *rest)
-                low = rows[-1][0] + 1
-        except sqlite3.Error as error:
-            raise translate(error, self.path) from error
-        finally:
-            connection.close()
-
     def _gapless(self, role: str, first: int, last: int) -> Iterator[Entry]:
         number = first - 1
         for entry in self.entries(role, first, last):
@@ -150,7 +108,7 @@ class SqliteJournal:
         if number != last and last >= first:
             raise Corrupt(
                 f"the journal {self.path} lacks entry {number + 1} of {role}; it should have up to {last}",
-                hint="restore a backup (headway backup)",
+                hint="restore the state folder from a backup",
             )
 
     # ---- writing
@@ -264,18 +222,12 @@ class SqliteJournal:
     def _rolled_back(self) -> None:
         self._roles, self._last = dict(self._committed[0]), dict(self._committed[1])
 
-    def _connect_to_read(self) -> sqlite3.Connection:
-        try:
-            return _connect_to_read(self.path)
-        except sqlite3.Error as error:
-            raise translate(error, self.path) from error
-
     async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Runs a query in the reader's thread, on its connection."""
 
         def run() -> T:
             if self._reading is None:
-                self._reading = _connect_to_read(self.path)
+                self._reading = connect_to_read(self.path)
             return query(self._reading)
 
         try:
@@ -305,14 +257,3 @@ def _open(path: Path, sync: str) -> sqlite3.Connection:
     path.chmod(0o600)
     sync_folder(path.parent)
     return connection
-
-
-def _connect_to_read(path: Path) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
-    return connection
-
-
-def _roles(connection: sqlite3.Connection) -> dict[str, int]:
-    return dict(connection.execute("SELECT name, id FROM role").fetchall())

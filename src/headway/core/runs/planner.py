@@ -88,8 +88,13 @@ class Runs:
         self._runs[run_id] = run
         self._after(run, now)
 
-    def report(self, task: str, attempt: int, what: str, at: int, value: Any, now: int) -> bool:
+    def report(
+        self, task: str, attempt: int, what: str, at: int, value: Any, now: int, node: str = ""
+    ) -> bool:
         """Take one row of an executor's report (`bus.messages.ReportRow`; a finished value is [took, Ref]).
+
+        Args:
+            node: Whose executor it is.
 
         Returns:
             False if it was stale or repeated, which is counted and changes nothing.
@@ -98,6 +103,8 @@ class Runs:
         if found is None or not attempts.report(found[0], found[1], found[2], attempt, what, at, value, now):
             self.duplicates += 1
             return False
+        if node and what != "returned":
+            found[0].put_on(found[2], node)
         self._after(found[0], now)
         return True
 

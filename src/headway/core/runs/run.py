@@ -48,7 +48,7 @@ class Run:
 
     __slots__ = (
         "agenda", "attempt", "bundle", "cancelled", "counts", "earlier", "ended", "ended_at", "error",
-        "errors", "fence", "flags", "id", "names", "offers", "progress", "result", "started", "state",
+        "errors", "fence", "flags", "hosts", "id", "names", "node", "offers", "progress", "result", "started", "state",
         "steps", "submitted", "took", "touched", "tries", "values", "waits", "withdrawn", "workflow",
     )  # fmt: skip
 
@@ -71,6 +71,8 @@ class Run:
         self.result: list[Any] = []  # Ref, or its row as restored (see `ref`), or None
         self.started, self.ended_at, self.took = array("q"), array("q"), array("q")
         self.attempt, self.fence = array("q"), array("q")  # newest seen; newest that has ended
+        self.node = array("q")  # index into `hosts` of the node of the newest attempt; 0 is none
+        self.hosts: list[str] = [""]
         self.waits = array("q")  # unfinished parents on ITEM and SOME edges
         # what only few rows have
         self.errors: dict[int, dict[str, Any]] = {}
@@ -94,7 +96,8 @@ class Run:
         self.state.extend(bytes(rows))
         self.flags.extend(bytes(rows))
         self.result.extend([None] * rows)
-        for column in (self.started, self.ended_at, self.took, self.attempt, self.fence, self.waits):
+        columns = (self.started, self.ended_at, self.took, self.attempt, self.fence, self.node, self.waits)
+        for column in columns:
             column.frombytes(bytes(column.itemsize * rows))
         self.counts[WAITING] += rows
         return base
@@ -111,6 +114,12 @@ class Run:
             self.counts[after] += 1
             if after > QUEUED:
                 self.touched[step.index, row] = None
+
+    def put_on(self, row: int, node: str) -> None:
+        """Note where the newest attempt runs."""
+        if node not in self.hosts:
+            self.hosts.append(node)
+        self.node[row] = self.hosts.index(node)
 
     def name_of(self, step: Step, row: int) -> str:
         """The task's name in the run: `train` or `train[3]`."""

@@ -9,7 +9,7 @@ from headway.core.runs.run import Run
 from headway.domain.codec import ref_from_json, ref_to_json, workflow_from_json, workflow_to_json
 from headway.domain.results import Ref
 
-_COLUMNS = ("started", "ended_at", "took", "attempt", "fence")
+_COLUMNS = ("started", "ended_at", "took", "attempt", "fence", "node")
 _SPARSE = ("errors", "tries", "earlier", "progress")
 
 
@@ -27,6 +27,7 @@ def save(run: Run) -> dict[str, Any]:
         "steps": [[step.base, step.rows, step.items] for step in run.steps],
         "state": _digits(run.state),
         "flags": _digits(run.flags),
+        "hosts": run.hosts,
         "result": [_result_row(value) for value in run.result],
         "offers": [[*key, not_before] for key, not_before in run.offers.items()],
         "withdrawn": run.withdrawn.copy(),
@@ -48,6 +49,7 @@ def load(tree: dict[str, Any]) -> Run:
         step.base, step.rows, step.items = base, rows, items
     run.state = bytearray(tree["state"].encode().translate(_FROM_DIGIT))
     run.flags = bytearray(tree["flags"].encode().translate(_FROM_DIGIT))
+    run.hosts = list(tree["hosts"])
     run.result = [None if row is None else (_NONE if row == 0 else row) for row in tree["result"]]
     for name in _COLUMNS:
         setattr(run, name, array("q", tree[name]))

@@ -75,6 +75,7 @@ def brief(run: Run, step: Step, row: int) -> dict[str, Any]:
         "name": run.name_of(step, row),
         "state": STATES[state],
         "attempt": run.attempt[row],
+        "node": run.hosts[run.node[row]] or None,
         "started": run.started[row] or None,
         "ended": run.ended_at[row] or None,
         "took": run.took[row] if state not in LIVE and run.took[row] else None,
@@ -95,7 +96,6 @@ def task_view(run: Run, step: Step, row: int) -> dict[str, Any]:
     return {
         **brief(run, step, row),
         "attempts": attempts,
-        "node": None,  # the scheduler knows
         "tenant": run.workflow.tenant,
         "kind": spec.kind,
         "demand": str(spec.demand),

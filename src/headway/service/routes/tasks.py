@@ -56,15 +56,8 @@ async def task(run: str, name: str, ports: Ports) -> Response:
     summary="Why it runs where it runs, or waits",
     responses={200: example(WHY_EXAMPLE, "The reason."), **MISSING},
 )
-async def why(
-    run: str,
-    name: str,
-    ports: Ports,
-    at: Annotated[
-        int | None, Query(ge=0, description="As it was then: microseconds since the epoch.")
-    ] = None,
-) -> Response:
-    return JSONResponse(ports.scheduler.why(f"{run}/{name}", at))
+async def why(run: str, name: str, ports: Ports) -> Response:
+    return JSONResponse(await ports.scheduler.why(f"{run}/{name}"))
 
 
 @router.post(
