@@ -26,9 +26,15 @@ def run(case: Case) -> Outcome | Absent:
         for row in case.sample(document.get(family, []))
         for check in compare(row)
     ]
-    wrong = [{"case": name, "expected": wanted, "found": found} for name, wanted, found in checks if wanted != found]
+    wrong = [
+        {"case": name, "expected": wanted, "found": found}
+        for name, wanted, found in checks
+        if wanted != found
+    ]
     cases, met = len(checks), len(checks) - len(wrong)
-    return Outcome(cases, met, wrong[0] if wrong else None, {"wrong": first(wrong, 10)}, (all_met("drf", cases, met),))
+    return Outcome(
+        cases, met, wrong[0] if wrong else None, {"wrong": first(wrong, 10)}, (all_met("drf", cases, met),)
+    )
 
 
 #: The name of a comparison, what was expected, what we found.
@@ -38,7 +44,8 @@ Check = tuple[str, Any, Any]
 def flat(row: Mapping[str, Any]) -> Iterator[Check]:
     """Whole tasks in progressive filling, their order, and the share at which the first resource runs out."""
     tenants = [
-        Tenant(name, user["demand"], user.get("weight", 1), user.get("tasks")) for name, user in row["users"].items()
+        Tenant(name, user["demand"], user.get("weight", 1), user.get("tasks"))
+        for name, user in row["users"].items()
     ]
     filling = fill(row["capacity"], tenants)
     wanted = row.get("expect_tasks") or row["discrete_tasks"]
@@ -54,11 +61,14 @@ def flat(row: Mapping[str, Any]) -> Iterator[Check]:
 def tree(row: Mapping[str, Any]) -> Iterator[Check]:
     """What each job of a tree of queues holds in the end."""
     tenants = [
-        (job["queue"], Tenant(name, job["demand"], job.get("weight", 1), job["tasks"])) for name, job in row["jobs"].items()
+        (job["queue"], Tenant(name, job["demand"], job.get("weight", 1), job["tasks"]))
+        for name, job in row["jobs"].items()
     ]
     filling = fill_tree(row["capacity"], row["tree"], tenants)
     found = {
-        tenant.name: {resource: amount * filling.tasks[tenant.name] for resource, amount in tenant.demand.items()}
+        tenant.name: {
+            resource: amount * filling.tasks[tenant.name] for resource, amount in tenant.demand.items()
+        }
         for _, tenant in tenants
     }
     yield row["id"], row["expect_allocated"], found

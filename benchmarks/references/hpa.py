@@ -21,7 +21,8 @@ from headway.core.capacity.replicas import (
 from headway.domain.units import SECOND
 
 FILE = "cases/hpa_replicas.json"
-#: The clocks of those tests: the times at which a hot (just started) and a cool replica began, against a warm-up of two minutes.
+#: The clocks of those tests: the times at which a hot (just started) and a cool replica began, against a
+#: warm-up of two minutes.
 NOW = 10_000 * SECOND
 WARM_UP = 120 * SECOND
 FIRST_READY = 10 * SECOND
@@ -40,7 +41,13 @@ def run(case: Case) -> Outcome | Absent:
         if found != row["expectedReplicas"]:
             wrong.append({"case": row["test"], "expected": row["expectedReplicas"], "found": found})
     met = len(rows) - len(wrong)
-    return Outcome(len(rows), met, wrong[0] if wrong else None, {"wrong": first(wrong, 10)}, (all_met("hpa", len(rows), met),))
+    return Outcome(
+        len(rows),
+        met,
+        wrong[0] if wrong else None,
+        {"wrong": first(wrong, 10)},
+        (all_met("hpa", len(rows), met),),
+    )
 
 
 def answer(row: Mapping[str, Any], tolerance: float) -> int | None:
@@ -55,8 +62,12 @@ def answer(row: Mapping[str, Any], tolerance: float) -> int | None:
             readings = {f"pod-{i}": Reading(value, NOW) for i, value in enumerate(metric["levels"])}
             return by_value(current, metric["targetUtilization"], replicas, readings, tolerance).replicas
         if "PerPod" in kind:
-            return by_total_each(current, metric["perPodTargetUtilization"], sum(metric["levels"]), tolerance).replicas
-        return by_total(current, metric["targetUtilization"], sum(metric["levels"]), replicas, tolerance).replicas
+            return by_total_each(
+                current, metric["perPodTargetUtilization"], sum(metric["levels"]), tolerance
+            ).replicas
+        return by_total(
+            current, metric["targetUtilization"], sum(metric["levels"]), replicas, tolerance
+        ).replicas
     except NoMetrics:
         return None
 
@@ -86,7 +97,10 @@ def _level(level: int | list[int], containers: int, chosen: str | None) -> int:
 
 def _replicas(row: Mapping[str, Any], requests: list[int]) -> list[Replica]:
     """The replicas of a case, padded as those tests do: running, ready and cool unless said otherwise."""
-    states = {name: row.get(name) or [] for name in ("podReadiness", "podPhase", "podStartTime", "podDeletionTimestamp")}
+    states = {
+        name: row.get(name) or []
+        for name in ("podReadiness", "podPhase", "podStartTime", "podDeletionTimestamp")
+    }
     count = max(len(requests), *(len(values) for values in states.values()))
     requests = requests + requests[-1:] * (count - len(requests))
 

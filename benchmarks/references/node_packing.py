@@ -23,10 +23,16 @@ def run(case: Case) -> Outcome | Absent:
     for place, row in enumerate(rows):
         found = answer(row, document["node_types"][row["types"]])
         if found not in (row["expected_nodes"], row.get("measured_ray", row["expected_nodes"])):
-            wrong.append({"case": place, "demands": row["demands"], "expected": row["expected_nodes"], "found": found})
+            wrong.append(
+                {"case": place, "demands": row["demands"], "expected": row["expected_nodes"], "found": found}
+            )
     met = len(rows) - len(wrong)
     return Outcome(
-        len(rows), met, wrong[0] if wrong else None, {"wrong": first(wrong, 10)}, (all_met("node_packing", len(rows), met),)
+        len(rows),
+        met,
+        wrong[0] if wrong else None,
+        {"wrong": first(wrong, 10)},
+        (all_met("node_packing", len(rows), met),),
     )
 
 

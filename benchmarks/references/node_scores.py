@@ -24,8 +24,14 @@ def run(case: Case) -> Outcome | Absent:
             for capacity, used in zip(row["nodes"], row["used"], strict=True)
         ]
         if found != row["expect"]:
-            wrong.append({"case": place, "strategy": row["strategy"], "expected": row["expect"], "found": found})
+            wrong.append(
+                {"case": place, "strategy": row["strategy"], "expected": row["expect"], "found": found}
+            )
     met = len(rows) - len(wrong)
     return Outcome(
-        len(rows), met, wrong[0] if wrong else None, {"wrong": first(wrong, 10)}, (all_met("node_scores", len(rows), met),)
+        len(rows),
+        met,
+        wrong[0] if wrong else None,
+        {"wrong": first(wrong, 10)},
+        (all_met("node_scores", len(rows), met),),
     )

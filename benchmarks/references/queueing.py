@@ -1,7 +1,8 @@
 """Closed forms of queueing theory and staffing answers, by `core.capacity.queueing`.
 
-The second half of the issue's rule, a simulation whose confidence interval holds the closed form, needs the simulator: it is named
-in `detail` until then. It would add a comparison for each row of `closed_forms`, so it starts from the same table.
+The second half of the issue's rule, a simulation whose confidence interval holds the closed form, needs the
+simulator: it is named in `detail` until then. It would add a comparison for each row of `closed_forms`, so it
+starts from the same table.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from headway.core.capacity.queueing import (
 )
 
 FILE = "cases/queueing_closed_form.csv"
-#: Half of the last of five printed decimals, or so much of the value: some rows of the file carry a quadrature error of 5e-6
-#: (ours does not change with sixteen times the points).
+#: Half of the last of five printed decimals, or so much of the value: some rows of the file carry a
+#: quadrature error of 5e-6 (ours does not change with sixteen times the points).
 PRINTED, RELATIVE = 5e-6, 1e-5
 ONE_SERVER = {"fcfs": fcfs, "sjf_nonpreemptive": sjf, "srpt": srpt}
 VALUE = "mean_response_in_units_of_mean_service"
@@ -53,14 +54,20 @@ def run(case: Case) -> Outcome | Absent:
         "left_out": {"processor sharing, which no policy of ours does": len(left_out)},
         "simulated": "skipped: the simulator is not built yet",
     }
-    return Outcome(cases, met, wrong[0] if wrong else None, detail, (all_met("queueing", cases, met, "analytic part"),))
+    return Outcome(
+        cases, met, wrong[0] if wrong else None, detail, (all_met("queueing", cases, met, "analytic part"),)
+    )
 
 
 def closed_forms(rows: list[dict[str, str]]) -> Iterator[tuple[str, float, float]]:
     """Name, published value and ours of each row; processor sharing is left out."""
     for row in rows:
         if row["policy"] != "ps":
-            yield f"{row['model']} c={row['servers']} rho={row['rho']} {row['policy']}", float(row[VALUE]), answer(row)
+            yield (
+                f"{row['model']} c={row['servers']} rho={row['rho']} {row['policy']}",
+                float(row[VALUE]),
+                answer(row),
+            )
 
 
 def answer(row: Mapping[str, str]) -> float:

@@ -1,12 +1,13 @@
 """Which nodes to add for a demand, and which can go.
 
-The greedy rule of Ray's autoscaler (`resource_demand_scheduler.py`), in our own words: as long as something has no room, add one node
-of the kind that would be used best by what is left. Kinds are compared by, in this order: no GPU node unless something asks for a
-GPU; the number of its resources that are asked for at all; its least used resource; the mean use of all. Use is cubed, so that a
-node filled to the brim beats two half full ones, and weighted by size, so that large nodes are preferred when they fill up.
+The greedy rule of Ray's autoscaler (`resource_demand_scheduler.py`), in our own words: as long as something
+has no room, add one node of the kind that would be used best by what is left. Kinds are compared by, in this
+order: no GPU node unless something asks for a GPU; the number of its resources that are asked for at all; its
+least used resource; the mean use of all. Use is cubed, so that a node filled to the brim beats two half full
+ones, and weighted by size, so that large nodes are preferred when they fill up.
 
-Equal demands are packed as one row with a count, so a queue of a million tasks in fifty shapes costs fifty rows. All amounts are
-integers and comparisons exact.
+Equal demands are packed as one row with a count, so a queue of a million tasks in fifty shapes costs fifty
+rows. All amounts are integers and comparisons exact.
 """
 
 from __future__ import annotations
@@ -101,7 +102,9 @@ def nodes_to_add(
     added: dict[str, int] = {}
     while left and (limit is None or sum(added.values()) < limit):
         open_kinds = [kind for kind in kinds if counts.get(kind.name, 0) < kind.most]
-        scored = [(score, kind.name, kind) for kind in open_kinds if (score := _score(kind.has, left)) is not None]
+        scored = [
+            (score, kind.name, kind) for kind in open_kinds if (score := _score(kind.has, left)) is not None
+        ]
         if not scored:
             break
         chosen = max(scored, key=lambda item: item[:2])[2]
@@ -111,7 +114,9 @@ def nodes_to_add(
     return Growth(tuple(added.items()), tuple(left))
 
 
-def nodes_to_release(nodes: Sequence[Held], wants: Iterable[Want], keep: Mapping[str, int] | None = None) -> tuple[str, ...]:
+def nodes_to_release(
+    nodes: Sequence[Held], wants: Iterable[Want], keep: Mapping[str, int] | None = None
+) -> tuple[str, ...]:
     """The idle nodes without which everything that is wanted still has as much room as with them.
 
     Args:
@@ -153,7 +158,9 @@ def _ordered(wants: Iterable[Want]) -> list[Want]:
     for want in wants:
         key = tuple(sorted((name, amount) for name, amount in want.demand.items() if amount))
         if want.count < 0 or any(amount < 0 for _, amount in key):
-            raise Invalid(f"a demand cannot be negative: {want}", hint="give counts and amounts of zero or more")
+            raise Invalid(
+                f"a demand cannot be negative: {want}", hint="give counts and amounts of zero or more"
+            )
         counts[key] = counts.get(key, 0) + want.count
     rows = sorted(counts, key=lambda key: (len(key), sum(amount for _, amount in key), key), reverse=True)
     return [Want(dict(key), counts[key]) for key in rows if counts[key]]

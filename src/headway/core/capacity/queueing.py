@@ -1,17 +1,19 @@
 """How long tasks wait, and how many servers keep the wait short: closed forms of queueing theory.
 
-For what-if answers and for checking the simulator: arrivals are Poisson, one queue, and either one server with any service times
-(M/G/1) or several with exponential ones (M/M/c). Results are in the unit of the service times. These are answers for people, not
-decisions of the engine, so they are floating point.
+For what-if answers and for checking the simulator: arrivals are Poisson, one queue, and either one server
+with any service times (M/G/1) or several with exponential ones (M/M/c). Results are in the unit of the
+service times. These are answers for people, not decisions of the engine, so they are floating point.
 
-Sources: Kleinrock, *Queueing Systems* vol. 1 and 2 (Pollaczek-Khinchine, Erlang, Cobham's priorities); Schrage and Miller 1966 (shortest
-remaining processing time); Conway, Maxwell and Miller 1967 (shortest job first). `wait_exceeds` extends M/M/c to general service
-and arrival by the factor of Allen and Cunneen 1978: an approximation, exact for M/M/c.
+Sources are Kleinrock, *Queueing Systems* vol. 1 and 2 (Pollaczek-Khinchine, Erlang, Cobham's priorities), Schrage
+and Miller 1966 (shortest remaining processing time), Conway, Maxwell and Miller 1967 (shortest job first).
+`wait_exceeds` extends M/M/c to general service and arrivals by the factor of Allen and Cunneen 1978: an
+approximation, exact for M/M/c.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -53,7 +55,8 @@ class Service(Protocol):
 class Phases:
     """Hyperexponential service: a task is of phase i with probability p[i], then exponential with mean m[i].
 
-    One phase is the exponential distribution. Two describe the heavy tails of real logs well enough to plan with.
+    One phase is the exponential distribution. Two describe the heavy tails of real logs well enough to plan
+    with.
     """
 
     probabilities: tuple[float, ...]
@@ -137,7 +140,7 @@ class Phases:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Service times that take a few values, such as a history of them; equal ones are served in order of arrival.
+    """Service times that take a few values, such as a history; equal ones are served in order of arrival.
 
     Args:
         values: The different service times, ascending.
@@ -149,9 +152,13 @@ class Sizes:
 
     def __post_init__(self) -> None:
         if list(self.values) != sorted(set(self.values)) or not self.values or self.values[0] <= 0:
-            raise Invalid("sizes must be positive, different and ascending", hint="Sizes.measured(history) sorts them")
+            raise Invalid(
+                "sizes must be positive, different and ascending", hint="Sizes.measured(history) sorts them"
+            )
         if len(self.values) != len(self.probabilities):
-            raise Invalid(f"{len(self.values)} sizes have {len(self.probabilities)} probabilities", hint="give one each")
+            raise Invalid(
+                f"{len(self.values)} sizes have {len(self.probabilities)} probabilities", hint="give one each"
+            )
         _probabilities(self.probabilities)
 
     @classmethod
@@ -162,8 +169,8 @@ class Sizes:
     @classmethod
     def measured(cls, history: Sequence[float]) -> Sizes:
         """As often as they were seen."""
-        values = sorted(set(history))
-        return cls(tuple(values), tuple(history.count(value) / len(history) for value in values))
+        seen = sorted(Counter(history).items())
+        return cls(tuple(value for value, _ in seen), tuple(count / len(history) for _, count in seen))
 
     @property
     def mean(self) -> float:
@@ -174,7 +181,9 @@ class Sizes:
         return math.fsum(p * v * v for p, v in zip(self.probabilities, self.values, strict=True))
 
     def sjf_wait(self, rate: float) -> float:
-        classes = [Class(rate * p, Sizes.constant(v)) for p, v in zip(self.probabilities, self.values, strict=True)]
+        classes = [
+            Class(rate * p, Sizes.constant(v)) for p, v in zip(self.probabilities, self.values, strict=True)
+        ]
         waits = priority_waits(classes)
         return math.fsum(p * wait for p, wait in zip(self.probabilities, waits, strict=True))
 
@@ -268,14 +277,17 @@ def mmc(servers: int, load: float) -> float:
     return 1 + erlang_c(servers, load) / (servers - load)
 
 
-def wait_exceeds(servers: int, load: float, time: float, variation: float = 1.0, arrivals: float = 1.0) -> float:
+def wait_exceeds(
+    servers: int, load: float, time: float, variation: float = 1.0, arrivals: float = 1.0
+) -> float:
     """The chance to wait longer than `time`.
 
     Args:
         servers: How many.
         load: Arrival rate times mean service time.
         time: In mean service times.
-        variation: Squared coefficient of variation of service times; 1 is exponential, where the answer is exact.
+        variation: Squared coefficient of variation of service times; 1 is exponential, where the answer is
+            exact.
         arrivals: The same of the times between arrivals.
     """
     spread = (variation + arrivals) / 2
@@ -284,10 +296,13 @@ def wait_exceeds(servers: int, load: float, time: float, variation: float = 1.0,
     return erlang_c(servers, load) * math.exp(-(servers - load) * time / spread)
 
 
-def servers_for(load: float, share: float, time: float = 0.0, variation: float = 1.0, arrivals: float = 1.0) -> int:
+def servers_for(
+    load: float, share: float, time: float = 0.0, variation: float = 1.0, arrivals: float = 1.0
+) -> int:
     """The fewest servers with which at most `share` of the tasks wait longer than `time`.
 
-    `servers_for(load=8, share=0.05, time=0.5)` answers: how many so that the P95 wait stays under half a mean service time?
+    `servers_for(load=8, share=0.05, time=0.5)` answers: how many so that the P95 wait stays under half a mean
+    service time?
 
     Args:
         load: Arrival rate times mean service time.
@@ -299,7 +314,10 @@ def servers_for(load: float, share: float, time: float = 0.0, variation: float =
     if not 0 < share <= 1:
         raise Invalid(f"share {share} is not between 0 and 1", hint="at most 5 % is share=0.05")
     if not 0 <= load < MOST_SERVERS / 2:
-        raise Invalid(f"load {load} is out of range", hint=f"give tasks per time times mean service time, below {MOST_SERVERS // 2}")
+        raise Invalid(
+            f"load {load} is out of range",
+            hint=f"give tasks per time times mean service time, below {MOST_SERVERS // 2}",
+        )
     spread = (variation + arrivals) / 2
     servers, blocked = 0, 1.0
     while True:

@@ -1,12 +1,16 @@
 """How many replicas a service should have: the rule of Kubernetes' horizontal autoscaler.
 
-After `pkg/controller/podautoscaler/replica_calculator.go` of Kubernetes 1.20, in our own words: the count is scaled by the ratio of
-what is used to what is wanted, unless the ratio is within the tolerance of one. Replicas that are not ready yet count as idle when
-growing, and those that say nothing count against the change, whichever way it goes; a change that would turn round once they are
-counted is not made.
+After `pkg/controller/podautoscaler/replica_calculator.go` of Kubernetes 1.20, in our own words: the count is
+scaled by the ratio of what is used to what is wanted, unless the ratio is within the tolerance of one.
+Replicas that are not ready yet count as idle when growing, and those that say nothing count against the
+change, whichever way it goes; a change that would turn round once they are counted is not made.
 
-Ratios are doubles on purpose: one division and one multiplication, which IEEE 754 defines to the bit, so the result is the same
-everywhere, and the same as Kubernetes' also where exact fractions would say otherwise (1.1 of 10 replicas asks for 12, not 11).
+Ratios are doubles on purpose: one division and one multiplication, which IEEE 754 defines to the bit, so the
+result is the same everywhere, and the same as Kubernetes' also where exact fractions would say otherwise
+(112 % of the target with 25 replicas asks for 29, not 28).
+
+Otherwise than Kubernetes: where plain values are exactly on target and some replicas say nothing, the count
+stays. There those count as zero, so it shrinks for want of news.
 """
 
 from __future__ import annotations
@@ -23,7 +27,8 @@ from headway.errors import Invalid, Unavailable
 TOLERANCE = 0.1
 #: Microseconds after its start in which a replica's CPU reading may still be that of warming up.
 WARM_UP = 300 * SECOND
-#: Microseconds after its start within which a replica that turned unready is taken as never having been ready.
+#: Microseconds after its start within which a replica that turned unready is taken as never having been
+#: ready.
 FIRST_READY = 30 * SECOND
 
 
@@ -143,7 +148,9 @@ def by_utilisation(
     def usage(values: Mapping[str, int]) -> int:
         asked = sum(requests[name] for name in values if name in requests)
         if not asked:
-            raise NoMetrics("no reading is of a known replica", hint="check that readings carry the replicas' names")
+            raise NoMetrics(
+                "no reading is of a known replica", hint="check that readings carry the replicas' names"
+            )
         return sum(value for name, value in values.items() if name in requests) * 100 // asked
 
     return _scaled(current, target, groups, usable, usage, lambda name: requests[name], tolerance)
@@ -156,7 +163,7 @@ def by_value(
     readings: Mapping[str, Reading],
     tolerance: float = TOLERANCE,
 ) -> Answer:
-    """Replicas so that the mean reading is `target` (a metric each replica reports, such as requests per second).
+    """Replicas so that the mean of what they report, such as requests per second, is `target`.
 
     Readiness plays no part: the readings are the service's own.
 
@@ -167,7 +174,9 @@ def by_value(
     _positive(target)
     groups = _grouped(replicas, readings, lambda _replica, _reading: False)
     usable = _usable(readings, groups)
-    return _scaled(current, target, groups, usable, lambda v: sum(v.values()) // len(v), lambda _: target, tolerance)
+    return _scaled(
+        current, target, groups, usable, lambda v: sum(v.values()) // len(v), lambda _: target, tolerance
+    )
 
 
 def by_total(
@@ -199,12 +208,14 @@ def by_total_each(current: int, target: int, total: int, tolerance: float = TOLE
 def within(wanted: int, current: int, least: int, most: int) -> int:
     """The count within its bounds; in one step it at most doubles (or reaches four), so that a wrong reading does no harm."""
     if not 0 <= least <= most:
-        raise Invalid(f"bounds {least} to {most} leave no count of replicas", hint="least must not exceed most")
+        raise Invalid(
+            f"bounds {least} to {most} leave no count of replicas", hint="least must not exceed most"
+        )
     return max(least, min(wanted, most, max(2 * current, 4)))
 
 
 def stabilised(wanted: int, earlier: Iterable[tuple[int, int]], now: int, window: int = 300 * SECOND) -> int:
-    """The largest count wanted within the window: growing is immediate, shrinking waits until nobody wanted more for so long.
+    """The largest count wanted within the window: growing is immediate, shrinking waits.
 
     Args:
         wanted: The count wanted now.

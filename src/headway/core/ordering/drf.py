@@ -1,12 +1,14 @@
 """Dominant resource fairness: who is furthest behind, when tenants want different resources.
 
-A tenant's *dominant share* is the largest share it holds of any resource. DRF (Ghodsi et al., NSDI 2011) always serves the tenant
-whose dominant share, over its weight, is smallest: max-min fairness for vectors. No tenant is better off with an equal part of the
-cluster, envies another, or gains by lying about what it needs, and nothing usable is left over.
+A tenant's *dominant share* is the largest share it holds of any resource. DRF (Ghodsi et al., NSDI 2011)
+always serves the tenant whose dominant share, over its weight, is smallest: max-min fairness for vectors. No
+tenant is better off with an equal part of the cluster, envies another, or gains by lying about what it needs,
+and nothing usable is left over.
 
-Trees of queues follow hierarchical DRF (Bhattacharya et al., SoCC 2013): a queue's share is taken of its children's use *after*
-scaling the children that can still grow down to the one furthest behind, so that a child with nothing left to ask for does not hold
-its siblings back. `borrowed_share` is Kueue's measure for queues with quotas of their own: only what exceeds the quota counts.
+Trees of queues follow hierarchical DRF (Bhattacharya et al., SoCC 2013): a queue's share is taken of its
+children's use *after* scaling the children that can still grow down to the one furthest behind, so that a
+child with nothing left to ask for does not hold its siblings back. `borrowed_share` is Kueue's measure for
+queues with quotas of their own: only what exceeds the quota counts.
 
 Shares are exact fractions: equal shares are equal, and ties go to the smaller name.
 """
@@ -85,16 +87,19 @@ class Water:
 
 
 def dominant_share(used: Mapping[str, int | Fraction], capacity: Amounts) -> tuple[Fraction, str]:
-    """The largest share held of any resource, and of which (the first by name on a tie; empty if nothing is held).
+    """The largest share held of any resource, and of which: the first by name on a tie, empty if none.
 
-    A resource there is nothing of counts only where it is asked for: then the share is infinite, which is refused.
+    A resource there is nothing of counts only where it is asked for: then the share is infinite, which is
+        refused.
     """
     best, which = ZERO, ""
     for name in sorted(used):
         if not used[name]:
             continue
         if not capacity.get(name):
-            raise Invalid(f"there is no {name}, but {used[name]} of it is asked for", hint="add it to the capacity")
+            raise Invalid(
+                f"there is no {name}, but {used[name]} of it is asked for", hint="add it to the capacity"
+            )
         share = Fraction(used[name]) / capacity[name]
         if share > best:
             best, which = share, name
@@ -106,14 +111,17 @@ def fill(capacity: Amounts, tenants: Iterable[Tenant]) -> Filling:
 
     Args:
         capacity: All there is.
-        tenants: Who wants what. One whose next task does not fit is retired: nothing comes back, so it never will.
+        tenants: Who wants what. One whose next task does not fit is retired: nothing comes back, so it never
+            will.
 
     Raises:
         Invalid: A tenant whose tasks ask for nothing and are without number, or a weight below one.
     """
     free = dict(capacity)
     known = {tenant.name: tenant for tenant in _checked(tenants)}
-    steps = {name: dominant_share(tenant.demand, capacity)[0] / tenant.weight for name, tenant in known.items()}
+    steps = {
+        name: dominant_share(tenant.demand, capacity)[0] / tenant.weight for name, tenant in known.items()
+    }
     got = dict.fromkeys(known, 0)
     picks = []
     heap = [(ZERO, name) for name in known]
@@ -130,15 +138,17 @@ def fill(capacity: Amounts, tenants: Iterable[Tenant]) -> Filling:
 
 
 def water_fill(capacity: Amounts, tenants: Iterable[Tenant]) -> Water:
-    """The fair allocation of divisible tasks: all dominant shares rise together, each by its weight, until something runs out.
+    """The fair allocation of divisible tasks: all dominant shares rise together until something runs out.
 
-    Those who need what ran out, or have all they want, stop; the others go on.
+    Each rises by its weight. Those who need what ran out, or have all they want, stop; the others go on.
 
     Raises:
         Invalid: As `fill`.
     """
     rising = {tenant.name: tenant for tenant in _checked(tenants)}
-    pace = {name: dominant_share(tenant.demand, capacity)[0] / tenant.weight for name, tenant in rising.items()}
+    pace = {
+        name: dominant_share(tenant.demand, capacity)[0] / tenant.weight for name, tenant in rising.items()
+    }
     tasks = {name: Fraction(tenant.tasks or 0) if not pace[name] else ZERO for name, tenant in rising.items()}
     shares = dict.fromkeys(rising, ZERO)
     rising = {name: tenant for name, tenant in rising.items() if pace[name]}
@@ -231,7 +241,8 @@ class Borrowed:
     """How far a queue lives beyond its quota.
 
     Attributes:
-        share: Largest excess over what can be lent, in thousandths, over the weight; None is infinite (weight 0).
+        share: Largest excess over what can be lent, in thousandths, over the weight; None is infinite (weight
+            0).
         resource: Of which resource; empty if nothing is borrowed.
     """
 
@@ -245,7 +256,7 @@ class Borrowed:
 
 
 def borrowed_share(used: Amounts, quota: Amounts, lendable: Amounts, weight: Fraction | int = 1) -> Borrowed:
-    """Kueue's dominant resource share: only use above the queue's own quota counts, against all that can be lent.
+    """Kueue's dominant resource share: use above the queue's own quota, against all that can be lent.
 
     Args:
         used: What the queue holds.
@@ -276,11 +287,19 @@ def _checked(tenants: Iterable[Tenant]) -> list[Tenant]:
         raise Invalid(f"tenant {twice!r} is named twice", hint="give each tenant one demand, or two names")
     for tenant in found:
         if tenant.weight < 1:
-            raise Invalid(f"tenant {tenant.name!r} has weight {tenant.weight}", hint="weights are whole numbers from 1")
-        if any(amount < 0 for amount in tenant.demand.values()) or (tenant.tasks is not None and tenant.tasks < 0):
-            raise Invalid(f"tenant {tenant.name!r} asks for less than nothing", hint="amounts are zero or more")
+            raise Invalid(
+                f"tenant {tenant.name!r} has weight {tenant.weight}", hint="weights are whole numbers from 1"
+            )
+        if any(amount < 0 for amount in tenant.demand.values()) or (
+            tenant.tasks is not None and tenant.tasks < 0
+        ):
+            raise Invalid(
+                f"tenant {tenant.name!r} asks for less than nothing", hint="amounts are zero or more"
+            )
         if tenant.tasks is None and not any(tenant.demand.values()):
-            raise Invalid(f"tenant {tenant.name!r} wants tasks without number that take nothing", hint="say how many")
+            raise Invalid(
+                f"tenant {tenant.name!r} wants tasks without number that take nothing", hint="say how many"
+            )
     return found
 
 
@@ -301,11 +320,15 @@ def _tree(
     for path, children in sorted(weights.items()):
         if path not in inner:
             if inner:
-                raise Invalid(f"no queue above {path!r} gives it a weight", hint="name every inner queue, from the root")
+                raise Invalid(
+                    f"no queue above {path!r} gives it a weight", hint="name every inner queue, from the root"
+                )
             inner[path] = _Queue(path, 1, None)
         for name, weight in sorted(children.items()):
             if weight < 1:
-                raise Invalid(f"queue {path}/{name} has weight {weight}", hint="weights are whole numbers from 1")
+                raise Invalid(
+                    f"queue {path}/{name} has weight {weight}", hint="weights are whole numbers from 1"
+                )
             inner[f"{path}/{name}"] = _Queue(name, weight, inner[path])
             inner[path].children.append(inner[f"{path}/{name}"])
     leaves = []

@@ -1,7 +1,8 @@
 """Kubernetes' two node scores: spread by LeastAllocated, pack by MostAllocated.
 
-After the plugin `noderesources` of kube-scheduler: each resource scores 0 to 100, the node scores the weighted mean of them, both
-truncated to integers. A resource that would be overdrawn scores nothing either way; one the node has none of does not count.
+After the plugin `noderesources` of kube-scheduler: each resource scores 0 to 100, the node scores the
+weighted mean of them, both truncated to integers. A resource that would be overdrawn scores nothing either
+way; one the node has none of does not count.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from headway.errors import Invalid
 BEST = 100
 
 
-def least_allocated(capacity: Sequence[int], used: Sequence[int], asked: Sequence[int], weights: Sequence[int] = ()) -> int:
+def least_allocated(
+    capacity: Sequence[int], used: Sequence[int], asked: Sequence[int], weights: Sequence[int] = ()
+) -> int:
     """How free the node would be with the task on it; larger is better when spreading.
 
     Args:
@@ -29,7 +32,9 @@ def least_allocated(capacity: Sequence[int], used: Sequence[int], asked: Sequenc
     return _mean(capacity, used, asked, weights, lambda size, taken: (size - taken) * BEST // size)
 
 
-def most_allocated(capacity: Sequence[int], used: Sequence[int], asked: Sequence[int], weights: Sequence[int] = ()) -> int:
+def most_allocated(
+    capacity: Sequence[int], used: Sequence[int], asked: Sequence[int], weights: Sequence[int] = ()
+) -> int:
     """How full the node would be with the task on it; larger is better when packing. Arguments as `least_allocated`."""
     return _mean(capacity, used, asked, weights, lambda size, taken: taken * BEST // size)
 

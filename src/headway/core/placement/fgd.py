@@ -1,0 +1,67 @@
+"""Fragmentation gradient descent: place each task where it breaks up the least room others could use.
+
+Weng et al., "Beware of Fragmentation: Scheduling GPU-Sharing Workloads with Fragmentation Gradient Descent"
+(USENIX ATC 2023), as its published code has it. A *fragment* of a node for a class of tasks is free GPU that
+one task of the class cannot use; the fragmentation of a node is the mean over the expected mix. The score is
+that of the paper's plug-in, `floor(100 * sigmoid(drop in GPUs))`, a coarse integer on purpose: nodes that are
+about as good tie, and the fixed order of nodes then fills them one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import ROUND_CEILING, Context, Decimal, localcontext
+
+import numpy as np
+
+from headway.core.placement.fleet import Ask, Fleet, Ints, State
+from headway.core.placement.mix import Columns, Mix
+from headway.domain.units import MILLI
+
+#: The share of past tasks, in milli, whose classes make up the mix.
+COVERAGE = 950
+#: The highest score.
+TOP = 100
+
+
+class Fgd:
+    """The published rule, in integers.
+
+    Args:
+        fleet: Where tasks are placed.
+        history: Past tasks, from which the mix is taken once and for all.
+    """
+
+    fullest = False
+
+    def __init__(self, fleet: Fleet, history: Iterable[Ask]) -> None:
+        mix = Mix.of(history, COVERAGE, by_memory=False)
+        self.total = sum(mix.counts)
+        self._columns = Columns(mix, fleet)
+        self._steps = _steps(self.total)
+
+    def badness(self, state: State) -> Ints:
+        """Fragmentation in milli, times the weight of the whole mix."""
+        free: Ints = state.devices.sum(axis=1)
+        usable: Ints = self._columns.usable(state) @ self._columns.counts
+        return free * self.total - usable
+
+    def rank(self, before: Ints, after: Ints) -> Ints:
+        """The plug-in's score, 0 to 100; 50 changes nothing."""
+        return np.searchsorted(self._steps, before - after, side="right").astype(np.int64)
+
+    def stale(self, fleet: Fleet) -> bool:
+        """Never: the mix is fixed."""
+        return False
+
+
+def _steps(total: int) -> Ints:
+    """The drops of fragmentation, in milli times `total`, from which on the score is 1, 2, … 99.
+
+    `floor(100 / (1 + exp(-d / 1000))) >= k` says `d >= 1000 * ln(k / (100 - k))`. Decimal's logarithm is
+    correctly rounded, hence the same on every machine, which `math.exp` is not.
+    """
+    with localcontext(Context(prec=28)):
+        odds = [Decimal(score) / (TOP - score) for score in range(1, TOP)]
+        exact = [each.ln() * MILLI * total for each in odds]
+        return np.array([int(value.to_integral_value(ROUND_CEILING)) for value in exact], dtype=np.int64)
