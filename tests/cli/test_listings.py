@@ -60,14 +60,44 @@ def test_tasks(headway: Call, service: Service) -> None:
 
 def test_nodes(headway: Call, service: Service) -> None:
     result = headway("nodes")
-    assert result.out.splitlines()[0].split()[:4] == ["NAME", "STATE", "CPU", "CPU"]
-    assert "8 GiB" in result.out
+    head, row = result.out.splitlines()
+    assert head.split()[:4] == ["NODE", "STATE", "TASKS", "CPU"]
+    assert row.split() == [
+        "local",
+        "ready",
+        "3",
+        "4",
+        "1",
+        "8",
+        "GiB",
+        "8",
+        "GiB",
+        "2",
+        "1,",
+        "0.5",
+        "1.5",
+        "tokens",
+    ]
+    service.scheduler.node_views[0] |= {
+        "gpus": 0,
+        "gpus_free": [],
+        "other": {},
+        "other_free": {},
+        "cordoned": True,
+    }
+    head, row = headway("nodes").out.splitlines()
+    assert "FREE OF EACH GPU" not in head
+    assert row.split() == ["local", "cordoned", "3", "4", "1", "8", "GiB", "8", "GiB", "0"]
     assert json.loads(headway("nodes", "-o", "json").out) == service.scheduler.node_views
 
 
 def test_why(headway: Call, service: Service) -> None:
     assert headway("why", "a/fit[3]").out == "waits for cpu: asked 2, free 1 of 4 on local\n"
     assert json.loads(headway("why", "a/fit[3]", "-o", "json").out)["place"] == 3
+    for text in ("fit", "a/", "/fit"):
+        result = headway("why", text)
+        assert result.code == 2
+        assert f"'{text}' is not the id of a task" in result.err
 
 
 def test_logs(service: Service, capfdbinary: pytest.CaptureFixture[bytes]) -> None:

@@ -106,7 +106,7 @@ class TestCalls:
         assert [view["id"] for view in client.runs(after="b")] == ["a"]
         assert [view["id"] for view in client.tasks("a")] == ["a/greet"]
         assert client.task("a/greet")["name"] == "greet"
-        assert client.nodes()[0]["name"] == "local"
+        assert client.nodes()[0]["node"] == "local"
         assert client.stats()["scheduler"]["decisions"] == 7
         assert client.version()["api"] == "v1"
         assert client.ready() == {"status": "ready"}

@@ -195,14 +195,21 @@ class FakeScheduler:
         self.calls: list[Any] = []
         self.node_views = [
             {
-                "name": "local",
-                "state": "up",
+                "node": "local",
                 "cpu": 4000,
                 "cpu_free": 1000,
                 "memory": 2**33,
                 "memory_free": 2**33,
-                "gpus": 0,
-                "running": 3,
+                "gpus": 2,
+                "gpus_free": [1000, 500],
+                "other": {"tokens": 3000},
+                "other_free": {"tokens": 1500},
+                "labels": {"arch": "x86_64"},
+                "cordoned": False,
+                "incarnation": "1",
+                "leases": 3,
+                "tasks": 3,
+                "claims": [],
             }
         ]
 

@@ -412,7 +412,7 @@ class TestMeta:
         assert (await http.get("/v1/health/ready")).json() == {"status": "ready"}
         assert (await http.get("/v1/version")).json()["api"] == "v1"
         assert (await http.get("/v1/stats")).json()["scheduler"]["decisions"] == 7
-        assert (await http.get("/v1/nodes")).json()[0]["name"] == "local"
+        assert (await http.get("/v1/nodes")).json()[0]["node"] == "local"
 
     async def test_not_ready_says_which_role(self, http: httpx.AsyncClient, service: Service) -> None:
         service.planner.stats_view = {"ready": False}

@@ -144,27 +144,40 @@ def nodes(output: OutputAs = Output.table, state_dir: StateDir = None) -> None:
 
     with client_of(state_dir) as client:
         views = client.nodes()
-    columns: dict[str, str] = {}
-    for view in views:
-        view["cells"] = {
-            field: _amount(field, value)
-            for field, value in view.items()
-            if not isinstance(value, dict | list)
-        }
-        columns |= {field: field.replace("_", " ").upper() for field in view["cells"]}
-    out.listing(views, columns, output, empty="no nodes yet; the executor joins a moment after `headway up`")
-
-
-def _amount(field: str, value: Any) -> str:
-    """Milli-units and bytes as people write them."""
     from headway.domain.units import show_bytes, show_milli
 
-    if isinstance(value, int) and not isinstance(value, bool):
-        if field.startswith("memory"):
-            return show_bytes(value)
-        if field.startswith(("cpu", "gpu_", "gpu-")) or field == "gpu":
-            return show_milli(value)
-    return "" if value is None else str(value)
+    for view in views:
+        view["cells"] = {
+            "node": view["node"],
+            "state": "cordoned" if view["cordoned"] else "ready",
+            "tasks": str(view["tasks"]),
+            "cpu": show_milli(view["cpu"]),
+            "cpu_free": show_milli(view["cpu_free"]),
+            "memory": show_bytes(view["memory"]),
+            "memory_free": show_bytes(view["memory_free"]),
+            "gpus": str(view["gpus"]),
+            "gpus_free": ", ".join(map(show_milli, view["gpus_free"])),
+            "other_free": ", ".join(
+                f"{show_milli(free)} {name}" for name, free in view["other_free"].items()
+            ),
+        }
+    columns = {
+        "node": "NODE",
+        "state": "STATE",
+        "tasks": "TASKS",
+        "cpu": "CPU",
+        "cpu_free": "CPU FREE",
+        "memory": "MEMORY",
+        "memory_free": "MEMORY FREE",
+        "gpus": "GPUS",
+        "gpus_free": "FREE OF EACH GPU",
+        "other_free": "OTHER FREE",
+    }
+    if not any(view["gpus"] for view in views):
+        del columns["gpus_free"]
+    if not any(view["other_free"] for view in views):
+        del columns["other_free"]
+    out.listing(views, columns, output, empty="no nodes yet; the executor joins a moment after `headway up`")
 
 
 def why(
@@ -206,10 +219,16 @@ def logs(
     """
     import sys
 
+    from headway.cli import output as out
+
+    printed = False
     with client_of(state_dir) as client:
         for piece in client.logs(task, follow=follow, tail=tail):
+            printed = True
             sys.stdout.buffer.write(piece)
             sys.stdout.buffer.flush()
+    if not printed and tail != 0:
+        out.say(f"{task} has printed nothing")
 
 
 def wait(

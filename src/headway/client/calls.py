@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from headway.errors import Invalid
+
 JSON = "application/json"
 
 
@@ -49,6 +51,10 @@ def _send(
 
 def _of_task(task: str, *more: str) -> str:
     run, _, name = task.partition("/")
+    if not run or not name:
+        raise Invalid(
+            f"{task!r} is not the id of a task", hint=f"write {run or 'RUN'}/NAME; `headway tasks` lists them"
+        )
     return "/".join(["/v1/tasks", quote(run, safe=""), quote(name, safe=""), *more])
 
 

@@ -47,7 +47,7 @@ async def put(sha256: str, request: Request, ports: Ports) -> Response:
 
 @router.head(
     "/{sha256}",
-    summary="Is it here?",
+    summary="Ask for a blob",
     responses={200: {"description": "Yes; Content-Length is its size."}, **MISSING},
 )
 async def head(sha256: str, ports: Ports) -> Response:

@@ -11,13 +11,21 @@ from headway.service.state import Ports
 router = APIRouter(prefix="/nodes", tags=["nodes"], responses=COMMON)
 
 NODE_EXAMPLE = {
-    "name": "local",
+    "node": "local",
     "cpu": 4000,
     "cpu_free": 1000,
     "memory": 8589934592,
     "memory_free": 8589934592,
-    "gpus": 0,
-    "running": 3,
+    "gpus": 2,
+    "gpus_free": [1000, 500],
+    "other": {},
+    "other_free": {},
+    "labels": {"arch": "x86_64", "os": "linux"},
+    "cordoned": False,
+    "incarnation": "1795528530361254",
+    "leases": 3,
+    "tasks": 3,
+    "claims": [],
 }
 
 
