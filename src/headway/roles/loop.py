@@ -39,6 +39,9 @@ SNAPSHOT_BYTES = 32 << 20
 IDLE_SECONDS = 1.0
 #: Pause between two tries to write an entry that the disk refused.
 RETRY_SECONDS = 0.25
+#: What a caller should do whose call came while the disk refused, and one whose call is in the entry that it refuses.
+_NOT_KEPT = "mend that (free some space?) and send it again; nothing of it was kept"
+_KEPT = "it is done as soon as that is mended (free some space?); with its idempotency key it may be sent again"
 
 
 class Wire(Protocol):
@@ -165,7 +168,7 @@ class RoleLoop:
             HeadwayError: What the role answered, or Unavailable if the disk or the time ran out.
         """
         if self._trouble is not None:
-            raise self._trouble
+            raise self._refusal(_NOT_KEPT) from self._trouble
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._calls.append((kind, to_json(body), future))
         assert self._wire is not None
@@ -173,10 +176,17 @@ class RoleLoop:
         try:
             return await asyncio.wait_for(future, timeout)
         except TimeoutError:
-            raise self._trouble or Unavailable(
+            if self._trouble is not None:
+                raise self._refusal(_KEPT) from self._trouble
+            raise Unavailable(
                 f"the {self.role.name} did not answer within {timeout:.0f} s",
                 hint="`headway status` shows its load; try again",
             ) from None
+
+    def _refusal(self, hint: str) -> Unavailable:
+        """A new error for each caller, to be raised from the trouble: its causes say whether the disk is full."""
+        assert self._trouble is not None
+        return Unavailable(self._trouble.message, hint=hint, **self._trouble.fields)
 
     def acknowledged(self, stream: str, member: str, mark: tuple[int, int]) -> None:
         """The endpoint heard that `member` has committed a stream up to `mark`: (epoch, seq)."""

@@ -79,8 +79,10 @@ def as_headway(error: BaseException) -> HeadwayError:
     if _is_disk_full(error):
         if isinstance(error, DiskFull):
             return error
-        message = error.message if isinstance(error, HeadwayError) else "the disk of the state folder is full"
-        return DiskFull(message, hint="free some space and send it again; nothing of it was kept")
+        hint = "free some space and send it again; nothing of it was kept"
+        if isinstance(error, HeadwayError):
+            return DiskFull(error.message, hint=error.hint or hint, **error.fields)
+        return DiskFull("the disk of the state folder is full", hint=hint)
     if isinstance(error, HeadwayError):
         return error
     incident = secrets.token_hex(4)
