@@ -55,6 +55,9 @@ class NatsBroker:
         for client in clients:
             self._add(client)
         child.end_survivors(PROGRAM, self._config)
+        # Sessions are clean and streams repeat, so nothing in it is needed; but sessions that a killed broker could not
+        # end stay in it for good, and after some hundred of them its start takes seconds.
+        shutil.rmtree(self._folder / "store", ignore_errors=True)
         first_start = not self._port
         probe = next(iter(self._credentials.values()), Credential())
         for attempt in range(3):

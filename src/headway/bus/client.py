@@ -223,6 +223,13 @@ class MqttBus:
                     return
             except (aiomqtt.MqttError, OSError, TimeoutError) as error:
                 self._note(str(error) or type(error).__name__)
+            except asyncio.CancelledError:
+                if cast(asyncio.Task[Any], asyncio.current_task()).cancelling():
+                    raise
+                self._note("a step of connecting was given up")  # a future of the library's that was cancelled
+            except Exception:
+                # Without this task the process would be deaf and dumb for good, and nobody would know.
+                log.exception("bus %s: the connection ended by a defect; making another", self.name)
             if self.counters["connects"] > served:
                 pause = PAUSE_FIRST
             await asyncio.sleep(pause * (0.5 + self._rng.random()))
@@ -251,6 +258,8 @@ class MqttBus:
             await self._check_rights(connection)
             self._connection = connection
             self.counters["connects"] += 1
+            if self.counters["connects"] > 1:
+                log.info("bus %s: connected again", self.name)
             self._on_connect()
             if not first.done():
                 first.set_result(None)
