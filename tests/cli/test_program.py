@@ -69,6 +69,15 @@ def test_every_command_has_help_with_an_example(headway: Call) -> None:
             assert getattr(parameter, "help", None), f"{name}: {parameter.name} has no help"
 
 
+def test_help_flows_with_the_terminal(headway: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a line of the source ends must not show."""
+    monkeypatch.setenv("COLUMNS", "200")
+    assert (
+        "With -o json the last line is the run with state, counts and result." in headway("run", "--help").out
+    )
+    assert "Exit code 1 if something is bad." in headway("--help").out
+
+
 def test_the_names_users_type_are_there() -> None:
     names = "up down status doctor run submit runs tasks nodes graph why logs wait cancel retry version"
     assert set(names.split()) <= set(commands())

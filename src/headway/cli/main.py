@@ -6,6 +6,7 @@ client.
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import tempfile
@@ -66,6 +67,17 @@ def version() -> None:
     from headway import __version__
 
     print(f"headway {__version__}", flush=True)
+
+
+def _flowing(text: str) -> str:
+    """A docstring for a terminal of any width: lines of one paragraph are one line, examples stay as they are."""
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(part if part.startswith(" ") else " ".join(part.split("\n")) for part in paragraphs)
+
+
+for _command in app.registered_commands:
+    assert _command.callback is not None
+    _command.help = _flowing(_command.callback.__doc__ or "")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
