@@ -166,6 +166,18 @@ def command(gate: str) -> Any:
     return shell("echo out; echo complaint >&2; test -e {gate}", gate=gate)
 
 
+@task(at_most_once=True)
+def once(path: str) -> int:
+    note(path, "paid")
+    os.kill(os.getpid(), signal.SIGKILL)
+    return 1
+
+
+@workflow
+def pays(path: str) -> int:
+    return once(path)
+
+
 @task(timeout="300ms")
 def overdue(pids: str) -> int:
     child = subprocess.Popen(["sleep", "300"], start_new_session=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 import subprocess
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from headway import Client
+from headway import AsyncClient, Client
 from headway.client.packing import pack
 from headway.client.submission import Submission
 from headway.errors import Invalid
@@ -34,6 +35,15 @@ def test_submit_of_a_workflow_finds_the_service(
 ) -> None:
     monkeypatch.setenv("HEADWAY_STATE", str(service.state))
     assert flows.trivial.submit().result(30) == 42
+
+
+def test_the_asynchronous_client_does_the_same(service: Home, flows: ModuleType) -> None:
+    async def together() -> list[object]:
+        async with AsyncClient(service.state) as client:
+            runs = await asyncio.gather(*(client.submit(flows.everything, n=n) for n in (1, 2)))
+            return [await run.result(30) for run in runs]
+
+    assert asyncio.run(together()) == ["1 words", "4 words"]
 
 
 def test_each_item_of_a_map_flows_on_alone(client: Client, flows: ModuleType, tmp_path: Path) -> None:

@@ -67,6 +67,15 @@ def test_a_bad_end_costs_its_own_attempts_and_is_named(client: Client, flows: Mo
         assert "in misbehave" in log_of(client, task["id"])
 
 
+def test_what_may_run_once_at_most_ends_unknown_when_in_doubt(
+    client: Client, flows: ModuleType, tmp_path: Path
+) -> None:
+    run = client.submit(flows.pays, path=str(tmp_path / "paid"))
+    assert error_of(run)["task"] == f"{run.id}/once"
+    assert client.task(f"{run.id}/once")["state"] == "unknown"
+    assert lines_of(tmp_path / "paid") == ["paid"]
+
+
 def test_100_mb_of_output_are_kept_whole(client: Client, flows: ModuleType) -> None:
     run = client.submit(flows.misbehaves, how="print")
     assert run.result(60) == 1
