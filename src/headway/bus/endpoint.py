@@ -24,7 +24,7 @@ from headway.bus.topics import Client
 
 Mark = tuple[int, int]  # (epoch, seq)
 
-ACK_AFTER = 0.004  # seconds: acknowledgements are coalesced, and never in the way of outputs
+ACK_AFTER = 0.02  # seconds: acknowledgements are coalesced, and never in the way of outputs
 LEASE = 10_000_000  # microseconds that a presence lasts; it is renewed three times as often
 
 

@@ -93,8 +93,8 @@ class TaskSpec:
 
     @property
     def kind(self) -> str:
-        """What its length is learned by."""
-        return self.function or f"shell:{self.name}"
+        """What its length is learned by: the function, or the command before its arguments are put in."""
+        return self.function or f"shell:{(self.shell or '')[:200]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -339,8 +339,9 @@ class Executor:
         if what == "started" and member is not None:
             member.since = time.monotonic()
             self._time(member)
-        self._reports.add(ReportRow(task, attempt, what, at, value), ends=ends)
-        self._reports.mark(worker.name, sequence)
+        rides = what == "finished" and member is not None and len(member.lane.members) > 1
+        self._reports.add(ReportRow(task, attempt, what, at, value), ends=ends, rides=rides)
+        self._reports.mark(worker.name, sequence, rides=rides)
         if ends and member is not None:
             self._forget(member)
             for following in worker.sent.values():

@@ -9,6 +9,9 @@ from collections.abc import Callable, Mapping
 
 from headway.bus.messages import ReportRow
 
+#: Seconds within which the end of an attempt is told that others follow on its train. A sixth of a train: its lease is
+#: lengthened in time all the same, and a message carries several ends instead of one.
+_RIDE = 0.008
 #: After a report of more than `_FEW` rows the next one gathers for so long (seconds); else rows go at once.
 _GATHER, _FEW = 0.0015, 8
 #: A report of so many rows, or of about so many bytes, is full. A broker takes 8 MB; JSON may need 6 bytes
@@ -42,14 +45,19 @@ class Reports:
         self._ended: list[Attempt] = []
         self._marks: dict[str, int] = {}
         self._handle: asyncio.Handle | None = None
-        self._not_before = float("-inf")
+        self._not_before = self._at = float("-inf")
         self._number = 0
         self._open: deque[tuple[int, dict[str, int], list[Attempt]]] = deque()
         #: Attempts whose end nobody has confirmed yet.
         self.unconfirmed: dict[Attempt, None] = {}
 
-    def add(self, row: ReportRow, *, ends: bool = False) -> None:
-        """One more row; `ends` says that the executor holds this attempt no more."""
+    def add(self, row: ReportRow, *, ends: bool = False, rides: bool = False) -> None:
+        """One more row.
+
+        Args:
+            ends: The executor holds this attempt no more.
+            rides: Others follow it on its train: the slot is busy, and nobody idles if this is said a little later.
+        """
         self._rows.append(row)
         self._bytes += _weight(row)
         if ends:
@@ -59,19 +67,23 @@ class Reports:
         if len(self._rows) >= _MOST_ROWS or self._bytes >= _MOST_BYTES:
             self.flush()
         else:
-            self._soon()
+            self._soon(rides)
 
-    def mark(self, worker: str, sequence: int) -> None:
+    def mark(self, worker: str, sequence: int, *, rides: bool = False) -> None:
         """The rows of this worker up to here have been added."""
         self._marks[worker] = sequence
-        self._soon()
+        self._soon(rides)
 
-    def _soon(self) -> None:
-        if self._handle is not None:
-            return
+    def _soon(self, rides: bool) -> None:
         loop = asyncio.get_running_loop()
-        wait = self._not_before - loop.time()
-        self._handle = loop.call_soon(self.flush) if wait <= 0 else loop.call_later(wait, self.flush)
+        now = loop.time()
+        at = max(self._not_before, now + _RIDE if rides else now)
+        if self._handle is not None:
+            if at >= self._at:
+                return
+            self._handle.cancel()
+        self._at = at
+        self._handle = loop.call_soon(self.flush) if at <= now else loop.call_at(at, self.flush)
 
     def flush(self) -> None:
         """Send what there is."""
