@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headway.core.events import Outcome, TaskOffered
+from headway.core.events import Outcome, TaskOffered, TaskWithdrawn
 from headway.domain.units import SECOND
 from headway.errors import NotFound
 from tests.builders import node, task
@@ -84,6 +84,26 @@ def test_a_waiting_a_delayed_a_held_and_an_ended_task(h) -> None:
         "  attempt 1 on n1: the best fit, leaves 245 % free, summed over its resources\n"
         "  took 400 ms, ended 500 ms after it was placed"
     )
+
+
+def test_a_task_that_was_cancelled_and_clings_to_its_place(h) -> None:
+    h.apply(TaskWithdrawn("r/b", "enough"))
+    assert say(h, "b").splitlines()[0] == "r/b is running"
+    assert say(h, "b").splitlines()[4] == "  asked to end, and has not ended yet"
+
+
+def test_a_death_and_a_timeout_are_told_in_words(h) -> None:
+    h.ended("b", outcome=Outcome.WORKER_DIED, took=0.4)
+    assert say(h, "b").splitlines()[0] == "r/b has failed: the worker of its last attempt died"
+
+
+def test_how_long_ago_it_came_stands_for_first_come(drive) -> None:
+    h = drive(order="fcfs")
+    h.join(node(cpu=1))
+    h.offer(task("a"))
+    h.offer(task("b"))
+    h.sleep(2)
+    assert "\n  place 1 of 1 by fcfs (skip): came 2.0 s ago\n" in say(h, "b")
 
 
 def test_room_is_being_made(drive) -> None:

@@ -135,6 +135,8 @@ def _allocated(world: World, member: Member, now: int) -> dict[str, Any]:
     if ahead:
         facts["behind"] = ahead[:LISTED]
         facts["behind_count"] = len(ahead)
+    if member.entry.withdrawn:
+        facts["withdrawn"] = True
     if member.recalled:
         facts["recalled"] = True
     if lease.evicting:
@@ -317,6 +319,8 @@ def _placed_lines(facts: dict[str, Any]) -> list[str]:
         lines.append(
             f"{facts['behind_count']} before it on lease {facts['lease']}: {', '.join(facts['behind'])}"
         )
+    if "withdrawn" in facts:
+        lines.append("asked to end, and has not ended yet")
     if "recalled" in facts:
         lines.append("called back, not acknowledged yet")
     if "evicted" in facts:
