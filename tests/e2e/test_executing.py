@@ -164,6 +164,17 @@ def test_a_killed_worker_resumes_from_the_checkpoint(
     assert [attempt["outcome"] for attempt in task["attempts"]] == ["worker_died", "finished"]
 
 
+def test_the_checkpoints_of_a_finished_run_are_deleted(
+    client: Client, flows: ModuleType, home: Home, tmp_path: Path
+) -> None:
+    run = client.submit(flows.resumes, folder=str(tmp_path))
+    kept = home.state / "checkpoints" / run.id
+    until(kept.exists, "a checkpoint")
+    (tmp_path / "go").touch()
+    run.result(30)
+    until(lambda: not kept.exists(), "its end")
+
+
 # ── devices and places ──────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import threading
 from pathlib import Path
 
 from headway.errors import Unavailable
@@ -47,6 +49,13 @@ def _flush_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def drop_checkpoints(state: Path, run: str) -> None:
+    """Delete the checkpoints of a run that is over and will not be resumed; in a thread, as they may be many and large."""
+    folder = state / "checkpoints" / safe(run)
+    if folder.exists():
+        threading.Thread(target=shutil.rmtree, args=(folder, True), name="checkpoints", daemon=True).start()
 
 
 def checkpoints(state: Path, task: str) -> list[tuple[int, int, Path]]:

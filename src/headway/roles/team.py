@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Callable
+from typing import Any
 
 from headway.bus import topics
 from headway.bus.client import MqttBus
@@ -60,13 +62,15 @@ class Team:
         discipline: str,
     ) -> None:
         self.feed = Feed()
+        #: Called with each run that finished, once that is on disk: what only a resume would need can go.
+        self.on_finished: Callable[[str], None] | None = None
         self.planner, self.resource_manager = Planner(), ResourceManager()
         self.scheduler = Scheduler(Engine())
         self._address, self._site = address, site
         self._policy = {"order": order, "discipline": discipline}
         self._loops = {
             role.name: RoleLoop(
-                role, journal, blobs, epoch, on_change=self.feed.publish if role is self.planner else None
+                role, journal, blobs, epoch, on_change=self._changed if role is self.planner else None
             )
             for role in self._roles()
         }
@@ -113,6 +117,13 @@ class Team:
             # What was not committed was neither acknowledged nor published: a restart takes it up from the journal.
             log.exception("the %s ended by a defect", loop.role.name)
             self.failed.set()
+
+    def _changed(self, changes: list[dict[str, Any]]) -> None:
+        self.feed.publish(changes)
+        if self.on_finished is not None:
+            for change in changes:
+                if change["type"] == "run" and change["state"] == "finished":
+                    self.on_finished(change["id"])
 
     async def planner_stepped(self) -> None:
         """Wait for the planner's next step."""

@@ -17,6 +17,7 @@ import uvloop
 
 from headway.bus.port import Address, parse_url
 from headway.errors import HeadwayError
+from headway.execute.files import drop_checkpoints
 from headway.roles.team import Team
 from headway.service import lifeline
 from headway.service.http import make_app
@@ -68,6 +69,7 @@ async def run(child: Child, sock: socket.socket) -> None:
     journal = SqliteJournal(settings.state / "journal.db")
     blobs = Blobs(settings.state / "blobs")
     team = build_team(settings, journal, blobs, address_of(child.brokers, child.ca_file))
+    team.on_finished = lambda run: drop_checkpoints(settings.state, run)
     try:
         await team.start()
         # What stands now stands for ever: a full collection later must not walk over it.
