@@ -5,6 +5,7 @@ is killed.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -279,3 +280,56 @@ class TestLock:
         (tmp_path / "file").touch()
         with pytest.raises(Unavailable, match="--state-dir"):
             StateLock(tmp_path / "file" / "state").acquire()
+
+
+async def test_a_broker_that_takes_no_login_any_more_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a full disk nats-server runs on and serves nobody."""
+    monkeypatch.setattr("headway.service.supervisor._LOOK_EVERY", 0.02)
+
+    class Deaf(FakeBroker):
+        process: asyncio.subprocess.Process | None = None
+        pids: ClassVar[list[int]] = []
+
+        async def start(self, clients: Iterable[Client]) -> Address:
+            self.process = await asyncio.create_subprocess_exec(*python("import time; time.sleep(600)"))
+            self.pids.append(self.process.pid)
+            return await super().start(clients)
+
+        async def answers(self) -> bool:
+            return len(self.pids) > 1
+
+        async def stop(self) -> None:
+            if self.process is not None and self.process.returncode is None:
+                self.process.kill()
+                await self.process.wait()
+
+    of = supervisor(tmp_path)
+    of._broker = broker = Deaf()
+    async with running(of):
+        await until(lambda: len(broker.pids) == 2)
+        await asyncio.sleep(0.2)
+        assert len(broker.pids) == 2, "one that answers was ended too"
+
+
+async def test_a_full_disk_at_a_restart_does_not_end_the_supervisor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headway.service.supervisor._WRITE_AGAIN", 0.05)
+    of = supervisor(tmp_path)
+    async with running(of) as found:
+        full = [OSError(errno.ENOSPC, "No space left on device") for _ in range(2)]
+        write = of._register.add
+
+        def add(name: str, pid: int) -> None:
+            if full:
+                raise full.pop()
+            write(name, pid)
+
+        monkeypatch.setattr(of._register, "add", add)
+        former = found["pids"]["service"]
+        os.kill(former, signal.SIGKILL)
+        published = tmp_path / "service.json"
+        await until(lambda: json.loads(published.read_text())["pids"]["service"] != former)
+        assert not full

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from headway.bus import child, topics
-from headway.bus.login import free_port, new_credential, wait_for_login, write_secret
+from headway.bus.login import can_log_in, free_port, new_credential, wait_for_login, write_secret
 from headway.bus.port import BROKER_PAYLOAD, Address, Credential
 from headway.bus.topics import Client
 from headway.errors import Unavailable
@@ -88,6 +88,11 @@ class NatsBroker:
                 hint=f"its log is {self._log}",
             )
         return credential
+
+    async def answers(self) -> bool:
+        """Whether it takes a login now; waits 5 s for the answer."""
+        probe = next(iter(self._credentials.values()), Credential())
+        return await can_log_in("127.0.0.1", self._port, probe, timeout=5.0)
 
     async def stop(self) -> None:
         """See `port.Broker.stop`."""

@@ -82,6 +82,7 @@ class Endpoint:
         self._inbox: list[Letter] = []
         self._lease = 0
         self._beat_at = float("inf")
+        self._heard_at = 0.0
         self._expires: dict[str, float] = {}
         self._owed: dict[str, dict[str, bool]] = {}  # sender -> stream -> ask again
         self._unacked = 0  # letters committed since statuses were last sent
@@ -100,6 +101,7 @@ class Endpoint:
             wait: Seconds to wait for the broker before giving up.
         """
         self._loop = asyncio.get_running_loop()
+        self._heard_at = self._loop.time()
         self._lease = announce
         will = Will(topics.presence(self._site, self.name), self._presence(False)) if announce else None
         filters = topics.subscriptions(self._site, self._client)
@@ -124,6 +126,12 @@ class Endpoint:
     def connected(self) -> bool:
         """Whether there is a connection now; streams do not need to know."""
         return self._bus.connected
+
+    @property
+    def silence(self) -> float:
+        """Seconds since anything came through the broker. Our own presence comes back with each renewal, so much more
+        than a third of a lease means that the broker stands still, whatever the connection looks like."""
+        return self._loop.time() - self._heard_at
 
     async def next(self, max_wait: float) -> list[Letter]:
         """Everything that has come, waiting for the first at most `max_wait` seconds: then an empty list."""
@@ -198,6 +206,7 @@ class Endpoint:
     # ---- what comes
 
     def _on_message(self, topic: str, payload: bytes) -> None:
+        self._heard_at = self._loop.time()
         parsed = topics.parse(topic)
         try:
             if parsed is None:

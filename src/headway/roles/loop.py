@@ -184,9 +184,11 @@ class RoleLoop:
             ) from None
 
     def _refusal(self, hint: str) -> Unavailable:
-        """A new error for each caller, to be raised from the trouble: its causes say whether the disk is full."""
+        """A new error for each caller, to be raised from the trouble."""
         assert self._trouble is not None
-        return Unavailable(self._trouble.message, hint=hint, **self._trouble.fields)
+        refusal = Unavailable(self._trouble.message, hint=hint, **self._trouble.fields)
+        refusal.code, refusal.status = self._trouble.code, self._trouble.status
+        return refusal
 
     def acknowledged(self, stream: str, member: str, mark: tuple[int, int]) -> None:
         """The endpoint heard that `member` has committed a stream up to `mark`: (epoch, seq)."""

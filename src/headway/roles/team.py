@@ -148,7 +148,7 @@ class Team:
         heard_since = time.monotonic()
         while time.monotonic() - heard_since < wait:
             await asyncio.sleep(wait / 20)
-            if not endpoint.connected:
+            if not endpoint.connected or endpoint.silence > LEASE / 2e6:
                 heard_since = time.monotonic()
             peer = endpoint.peers.get(topics.executor_name(node))
             if peer is not None and peer.alive:

@@ -40,6 +40,10 @@ SERVICE, EXECUTOR, BROKER = "service", "executor", "broker"
 WATCHER, WATCH_FILE = "watcher", "watch"
 """The broker's user that reads everything and publishes nothing, and the file with its URL."""
 _RESTARTS = Restarts()
+_WRITE_AGAIN = 2.0
+"""Seconds until the next try where the disk is full."""
+_LOOK_EVERY, _MISSED_MOST = 5.0, 3
+"""Seconds between two looks at the broker, and how many in a row it may miss."""
 STOP_GRACE = 10.0
 """Seconds that service and executor get to end by themselves."""
 
@@ -154,9 +158,26 @@ class Supervisor:
             write_private(self.settings.state / WATCH_FILE, f"{address.url(WATCHER)}\n")
 
     def _started(self, name: str, pid: int) -> None:
-        self._register.add(name, pid)
-        if (self.settings.state / "service.json").exists():
-            self._publish()
+        """Write down who was started. On a full disk later: with this process all others would end."""
+        try:
+            self._register.add(name, pid)
+            if (self.settings.state / "service.json").exists():
+                self._publish()
+        except OSError as error:
+            if not (self.settings.state / "service.json").exists():
+                raise
+            log.warning("cannot write down that %s is process %d: %s; trying again", name, pid, error.strerror)
+            asyncio.get_running_loop().call_later(_WRITE_AGAIN, self._written_late, name, pid)
+
+    def _written_late(self, name: str, pid: int) -> None:
+        if not self._stop.is_set() and self._pid_of(name) == pid:
+            self._started(name, pid)
+
+    def _pid_of(self, name: str) -> int | None:
+        if name == BROKER:
+            process = getattr(self._broker, "process", None)
+            return process.pid if process is not None else None
+        return self.keepers[name].pid
 
     def _note_broker(self) -> None:
         process = getattr(self._broker, "process", None)
@@ -181,6 +202,7 @@ class Supervisor:
         """Keep all alive until somebody says stop, or one is given up."""
         keeping = [asyncio.create_task(keeper.keep()) for keeper in self.keepers.values()]
         keeping.append(asyncio.create_task(self._keep_broker()))
+        keeping.append(asyncio.create_task(self._watch_broker()))
         stopping: asyncio.Task[Any] = asyncio.create_task(self._stop.wait())
         try:
             await asyncio.wait({*keeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -207,9 +229,35 @@ class Supervisor:
             await asyncio.sleep(
                 0 if quick <= 1 else min(self._restarts.longest, self._restarts.first * 2**quick)
             )
-            await self._broker.start(())
-            self._note_broker()
+            await self._start_broker_again()
         await self._stop.wait()
+
+    async def _watch_broker(self) -> None:
+        """A broker of ours that runs and takes no login is ended, so that another is started: after a full disk
+        nats-server never recovers by itself."""
+        answers, missed = getattr(self._broker, "answers", None), 0
+        while answers is not None:
+            await asyncio.sleep(_LOOK_EVERY)
+            process = getattr(self._broker, "process", None)
+            if process is None or process.returncode is not None:
+                missed = 0
+                continue
+            missed = 0 if await answers() else missed + 1
+            if missed >= _MISSED_MOST and process.returncode is None:
+                log.warning("the broker has taken no login %d times in a row: it is ended", missed)
+                process.kill()
+                missed = 0
+        await self._stop.wait()
+
+    async def _start_broker_again(self) -> None:
+        while True:
+            try:
+                await self._broker.start(())
+                break
+            except OSError as error:  # a full disk: wait for room rather than end all that runs
+                log.warning("the broker cannot be started: %s; trying again", error.strerror)
+                await asyncio.sleep(_WRITE_AGAIN)
+        self._note_broker()
 
     async def _end(self) -> None:
         """Executor and service first: they say goodbye through the broker."""

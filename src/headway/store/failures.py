@@ -47,4 +47,7 @@ def translate(error: sqlite3.Error, path: Path) -> HeadwayError:
             path=str(path),
         )
     what, hint = _UNAVAILABLE.get(primary if primary is not None else -1, (str(error), "see the cause above"))
-    return Unavailable(f"the journal {path} cannot be used: {what} ({error})", hint=hint, path=str(path))
+    found = Unavailable(f"the journal {path} cannot be used: {what} ({error})", hint=hint, path=str(path))
+    if primary == sqlite3.SQLITE_FULL:
+        found.code, found.status = "disk_full", 507
+    return found
