@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+import uvloop
 
 from headway.bus import topics
 from headway.bus.endpoint import Endpoint
@@ -297,3 +298,19 @@ async def test_silence_is_noticed() -> None:
         "at once, then after 50, 100 and 200 ms"
     )
     await one.close()
+
+
+def test_a_deadline_that_is_over_does_not_break_the_next_under_uvloop() -> None:
+    """uvloop gives a plain handle for what is due at once; asked for its time, that ended the task that connects."""
+
+    async def overdue() -> None:
+        bus = FakeBus()
+        side = await endpoint(bus, resend_after=0.0)
+        side.send("planner", ("planner",), 1, 1, "schedule", b"{}")  # due for a repetition at once
+        bus.drop()
+        bus.reconnect()
+        side.send("planner", ("planner",), 1, 2, "schedule", b"{}")
+        await asyncio.sleep(0.01)
+        await side.close()
+
+    uvloop.run(overdue())

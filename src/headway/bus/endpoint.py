@@ -88,6 +88,7 @@ class Endpoint:
         self._unacked = 0  # letters committed since statuses were last sent
         self._flush_timer: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
         self._loop: asyncio.AbstractEventLoop
         self._closed = False
 
@@ -358,10 +359,11 @@ class Endpoint:
 
     def _arm(self, at: float) -> None:
         """Wakes `_tick` at `at` or earlier: one timer for all that has a deadline."""
-        if self._closed or (self._timer is not None and self._timer.when() <= at):
+        if self._closed or (self._timer is not None and self._timer_at <= at):
             return
         if self._timer is not None:
             self._timer.cancel()
+        self._timer_at = at  # uvloop's handle does not tell when the time has come already
         self._timer = self._loop.call_at(at, self._tick)
 
     def _tick(self) -> None:
