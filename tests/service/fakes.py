@@ -8,7 +8,7 @@ import asyncio
 import copy
 import json
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ class FakePlanner:
         self.auto_finish = False
         self.stats_view: dict[str, Any] = {"ready": True}
         self.result: dict[str, Any] | None = {"ref": {"kind": "json", "data": 42, "size": 2}}
-        self._watchers: list[asyncio.Queue[dict[str, Any]]] = []
+        self._listeners: list[Callable[[list[dict[str, Any]]], None]] = []
         self._n = 0
 
     # the port
@@ -118,21 +118,16 @@ class FakePlanner:
     def stats(self) -> dict[str, Any]:
         return dict(self.stats_view)
 
-    async def subscribe(self) -> AsyncIterator[dict[str, Any]]:
-        queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._watchers.append(queue)
-        try:
-            while True:
-                yield await queue.get()
-        finally:
-            self._watchers.remove(queue)
+    def listen(self, listener: Callable[[list[dict[str, Any]]], None]) -> Callable[[], None]:
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     # what tests do
     # -----------------------------------------------------------------------------------------------
 
     @property
     def watchers(self) -> int:
-        return len(self._watchers)
+        return len(self._listeners)
 
     def add(self, id: str, name: str = "flow", tasks: list[str] | None = None) -> None:
         names = tasks or ["one"]
@@ -174,8 +169,8 @@ class FakePlanner:
 
     def publish(self, change: dict[str, Any]) -> None:
         self._n += 1
-        for queue in self._watchers:
-            queue.put_nowait({"n": self._n, **change})
+        for listener in tuple(self._listeners):
+            listener([{"n": self._n, **change}])
 
     def finish(self, id: str, state: str = "finished", error: dict[str, Any] | None = None) -> None:
         for task, view in self.task_views.items():

@@ -110,13 +110,12 @@ class _Session:
         agent = Agent(node, self._folder, address, site=self._settings.site)
         try:
             await team.start()
-            changes = team.feed.subscribe()
-            first = asyncio.ensure_future(anext(changes))
-            await asyncio.sleep(0)  # the subscription stands before anything can change
+            changes: asyncio.Queue[list[dict[str, Any]]] = asyncio.Queue()
+            team.feed.listen(changes.put_nowait)
             await agent.start()
             await self._node_known(team, node)
             view = await self._unless(
-                (team.failed, agent.failed), self._to_the_end(team, submission, first, changes)
+                (team.failed, agent.failed), self._to_the_end(team, submission, changes)
             )
         finally:
             await agent.stop()
@@ -148,25 +147,24 @@ class _Session:
                 await team.planner_stepped()
 
     async def _to_the_end(
-        self, team: Team, submission: Submission, first: asyncio.Future[Any], changes: Any
+        self, team: Team, submission: Submission, changes: asyncio.Queue[list[dict[str, Any]]]
     ) -> dict[str, Any]:
         for data in submission.blobs.values():
             self._blobs.put(data)
         body = {"values": {}, "bundle": "", **submission.body, "key": None, "by": OWNER}
         await team.front.submit(body)
         with _cancelling(lambda: team.front.cancel(submission.run, "interrupted", OWNER)), self._echo:
-            change = await first
-            while True:
-                self._tell(change)
-                if change.get("type") == "run" and change["state"] != "running":
-                    break
-                change = await anext(changes)
+            ended = False
+            while not ended:
+                for change in await changes.get():
+                    ended = self._tell(change) or ended
         view = await team.front.run(submission.run)
         if view["state"] == "failed" and view["error"]["task"]:
             self._trace = (await team.front.task(view["error"]["task"]))["error"]["traceback"].rstrip()
         return view
 
-    def _tell(self, change: dict[str, Any]) -> None:
+    def _tell(self, change: dict[str, Any]) -> bool:
+        """Show a change; returns whether it is the end of the run."""
         if self._watch is not None:
             self._watch(change)
         if self._show and change.get("type") == "task":
@@ -174,6 +172,7 @@ class _Session:
                 self._echo.end(change["id"], change["name"])
             elif change["state"] == "running":
                 self._echo.begin(change["id"], change["name"])
+        return bool(change["type"] == "run" and change["state"] != "running")
 
     def _outcome(self, view: dict[str, Any]) -> InlineRun:
         try:

@@ -1,62 +1,42 @@
-"""What changed, for whoever watches: each watcher has a bounded queue, and one that falls behind is told to fetch anew."""
+"""What changed, for whoever listens: one plain call per step, and none where nobody does."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Callable
 from typing import Any
 
-#: Changes a watcher may be behind before it is reset.
-BACKLOG = 10_000
+Change = dict[str, Any]
+Listener = Callable[[list[Change]], None]
 
 
 class Feed:
-    """Fans changes out to watchers, without ever waiting for one."""
+    """Hands the changes of each step to its listeners, numbered, in the order of the steps."""
 
     def __init__(self) -> None:
         self._count = 0
-        self._watchers: set[_Watcher] = set()
+        self._listeners: dict[int, Listener] = {}
+        self._next = 0
 
-    def publish(self, changes: Iterable[dict[str, Any]]) -> None:
-        """Number the changes and hand them to every watcher."""
-        if not self._watchers:
+    def publish(self, changes: list[Change]) -> None:
+        """Number the changes and hand them on. A listener must return at once and never raise."""
+        if not self._listeners:
             return
-        numbered = []
-        for change in changes:
-            self._count += 1
-            numbered.append({"n": self._count, **change})
-        for watcher in self._watchers:
-            watcher.add(numbered)
+        for number, change in enumerate(changes, self._count + 1):
+            change["n"] = number
+        self._count += len(changes)
+        for listener in tuple(self._listeners.values()):
+            listener(changes)
 
-    async def subscribe(self) -> AsyncIterator[dict[str, Any]]:
-        """Changes from now on; `{"type": "reset"}` where some were dropped."""
-        watcher = _Watcher()
-        self._watchers.add(watcher)
-        try:
-            while True:
-                for change in await watcher.take():
-                    yield change
-        finally:
-            self._watchers.discard(watcher)
+    def heard(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._listeners)
 
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Hear of every change from now on, until the function that is returned is called."""
+        number, self._next = self._next, self._next + 1
+        self._listeners[number] = listener
 
-class _Watcher:
-    def __init__(self) -> None:
-        self._queue: deque[dict[str, Any]] = deque()
-        self._bell = asyncio.Event()
+        def leave() -> None:
+            self._listeners.pop(number, None)
 
-    def add(self, changes: list[dict[str, Any]]) -> None:
-        if len(self._queue) + len(changes) > BACKLOG:
-            self._queue.clear()
-            self._queue.append({"type": "reset"})
-        else:
-            self._queue.extend(changes)
-        self._bell.set()
-
-    async def take(self) -> list[dict[str, Any]]:
-        await self._bell.wait()
-        self._bell.clear()
-        taken = list(self._queue)
-        self._queue.clear()
-        return taken
+        return leave

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from typing import Any
 
 from pydantic_core import from_json
@@ -12,7 +12,7 @@ from headway.core.runs import Runs
 from headway.domain.units import show_time
 from headway.errors import NotFound
 from headway.journal.port import Journal
-from headway.roles.feed import Feed
+from headway.roles.feed import Feed, Listener
 from headway.roles.loop import RoleLoop
 from headway.roles.planner import Planner
 from headway.roles.scheduler import Scheduler
@@ -94,9 +94,9 @@ class PlannerFront:
             "duplicates": runs.duplicates,
         }
 
-    def subscribe(self) -> AsyncIterator[View]:
+    def listen(self, listener: Listener) -> Callable[[], None]:
         """Changes from now on."""
-        return self._feed.subscribe()
+        return self._feed.listen(listener)
 
     async def _holding(self, run: str) -> Runs:
         return (

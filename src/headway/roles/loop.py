@@ -41,7 +41,9 @@ IDLE_SECONDS = 1.0
 RETRY_SECONDS = 0.25
 #: What a caller should do whose call came while the disk refused, and one whose call is in the entry that it refuses.
 _NOT_KEPT = "mend that (free some space?) and send it again; nothing of it was kept"
-_KEPT = "it is done as soon as that is mended (free some space?); with its idempotency key it may be sent again"
+_KEPT = (
+    "it is done as soon as that is mended (free some space?); with its idempotency key it may be sent again"
+)
 
 
 class Wire(Protocol):
@@ -85,7 +87,7 @@ class RoleLoop:
         journal: Where its entries go.
         blobs: Where its blobs go.
         epoch: Of the streams whose outputs name none: the state folder's own.
-        on_change: Called with a step's changes once they are on disk.
+        on_step: Called with each step once it is on disk.
     """
 
     def __init__(
@@ -96,13 +98,13 @@ class RoleLoop:
         epoch: int,
         *,
         clock: Callable[[], int] = wall_clock,
-        on_change: Callable[[list[dict[str, Any]]], None] | None = None,
+        on_step: Callable[[Step], None] | None = None,
     ) -> None:
         self.role = role
         self._journal = journal
         self._blobs = blobs
         self._clock = clock
-        self._on_change = on_change
+        self._on_step = on_step
         self._outbox = Outbox(epoch)
         self._wire: Wire | None = None
         self._calls: list[tuple[str, bytes, asyncio.Future[dict[str, Any]]]] = []
@@ -246,8 +248,8 @@ class RoleLoop:
             wire.send(output.stream, output.audience, output.epoch, seq, output.kind, output.body)
         self._answer(step, calls)
         self._stepped.set()
-        if step.changes and self._on_change is not None:
-            self._on_change(step.changes)
+        if self._on_step is not None:
+            self._on_step(step)
         if self._bytes_since_snapshot > SNAPSHOT_BYTES:
             await self._snapshot()
 

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
 
 from headway.bus import topics
 from headway.bus.client import MqttBus
@@ -23,7 +22,7 @@ from headway.roles.loop import BlobWriter, RoleLoop
 from headway.roles.planner import Planner
 from headway.roles.resource_manager import ResourceManager
 from headway.roles.scheduler import Scheduler
-from headway.roles.step import Role
+from headway.roles.step import Role, Step
 
 log = logging.getLogger("headway.roles")
 
@@ -64,13 +63,13 @@ class Team:
         self.feed = Feed()
         #: Called with each run that finished, once that is on disk: what only a resume would need can go.
         self.on_finished: Callable[[str], None] | None = None
-        self.planner, self.resource_manager = Planner(), ResourceManager()
+        self.planner, self.resource_manager = Planner(self.feed.heard), ResourceManager()
         self.scheduler = Scheduler(Engine())
         self._address, self._site = address, site
         self._policy = {"order": order, "discipline": discipline}
         self._loops = {
             role.name: RoleLoop(
-                role, journal, blobs, epoch, on_change=self._changed if role is self.planner else None
+                role, journal, blobs, epoch, on_step=self._planned if role is self.planner else None
             )
             for role in self._roles()
         }
@@ -118,12 +117,13 @@ class Team:
             log.exception("the %s ended by a defect", loop.role.name)
             self.failed.set()
 
-    def _changed(self, changes: list[dict[str, Any]]) -> None:
-        self.feed.publish(changes)
+    def _planned(self, step: Step) -> None:
+        if step.changes:
+            self.feed.publish(step.changes)
         if self.on_finished is not None:
-            for change in changes:
-                if change["type"] == "run" and change["state"] == "finished":
-                    self.on_finished(change["id"])
+            for document in step.documents:
+                if document.kind == "run" and document.state == "finished":
+                    self.on_finished(document.key)
 
     async def planner_stepped(self) -> None:
         """Wait for the planner's next step."""

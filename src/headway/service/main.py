@@ -76,6 +76,8 @@ async def run(child: Child, sock: socket.socket) -> None:
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
+        # The journal's writer waits for this thread at every commit: 5 ms at worst by default, a hop's whole time.
+        sys.setswitchinterval(0.0002)
         tokens = Tokens({ensure_token(settings.state / "token"): OWNER})
         app = make_app(team.front, team.scheduling, blobs, settings, tokens)
         ready = asyncio.Event()

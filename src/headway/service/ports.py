@@ -11,7 +11,7 @@ None, "error": None | {"task", "type", "message"}}`; a result tree has `{"ref": 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -58,9 +58,9 @@ class PlannerPort(Protocol):
 
     def stats(self) -> View: ...
 
-    def subscribe(self) -> AsyncIterator[View]:
-        """Changes from now on: `{"n", "type": "task" | "run", ...view fields}`, or `{"type": "reset"}` to who
-        is behind.
+    def listen(self, listener: Callable[[list[View]], None]) -> Callable[[], None]:
+        """Changes from now on, as they are committed: `{"n", "type": "task" | "run", ...view fields}`. The listener returns at
+        once. Returns what ends it.
         """
         ...
 

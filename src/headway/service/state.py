@@ -1,4 +1,4 @@
-"""What the routes share, and how they get at it."""
+"""What the routes share, and how they get at it. Coroutines: a plain function would hop through a thread at each request."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Shared:
     stopping: bool = False
 
 
-def shared_of(request: Request) -> Shared:
+async def shared_of(request: Request) -> Shared:
     """The app's shared part."""
     found: Shared = request.app.state.shared
     return found
 
 
-def principal_of(request: Request) -> str:
+async def principal_of(request: Request) -> str:
     """Who calls: the gate has put it there."""
     who: str = request.scope["principal"]
     return who

@@ -1,4 +1,4 @@
-"""One subscription to the planner, shared by all who watch or wait. Nobody polls.
+"""One listener at the planner, shared by all who watch or wait. Nobody polls.
 
 A watcher has a bounded queue. One that is behind gets `{"type": "reset"}` and fetches the present state
 again, rather than a backlog that grows in the service's memory.
@@ -7,20 +7,14 @@ again, rather than a backlog that grows in the service's memory.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 from headway.service.ports import PlannerPort, View
 
-log = logging.getLogger("headway.service")
-
 RESET: View = {"type": "reset"}
 QUEUE_LIMIT = 1000
-#: After a broken subscription, before the next: seconds.
-_AGAIN_AFTER = 0.2
 
 
 class Watcher:
@@ -53,74 +47,43 @@ class Watcher:
 
 
 class Hub:
-    """Hands every change on to the watchers. Started by the first of them."""
+    """Hands every change on to the watchers. It listens only while there are any: a run nobody watches pays nothing."""
 
     def __init__(self, planner: PlannerPort) -> None:
         self._planner = planner
         self._watchers: set[Watcher] = set()
-        self._pump: asyncio.Task[None] | None = None
-        self._subscribed = asyncio.Event()
-        self._closing = asyncio.Event()
+        self._leave: Callable[[], None] | None = None
+        self._closing = False
 
     @property
     def closing(self) -> bool:
         """The service stops: streams should end."""
-        return self._closing.is_set()
+        return self._closing
 
     @contextmanager
-    def watch(self, wanted: Callable[[View], bool], limit: int = QUEUE_LIMIT) -> Any:
-        """A watcher for as long as the block lasts."""
+    def watch(self, wanted: Callable[[View], bool], limit: int = QUEUE_LIMIT) -> Iterator[Watcher]:
+        """A watcher for as long as the block lasts; no change after its beginning is missed."""
         watcher = Watcher(wanted, limit)
         self._watchers.add(watcher)
-        if self._pump is None or self._pump.done():
-            self._pump = asyncio.create_task(self._run(), name="changes")
+        if self._leave is None:
+            self._leave = self._planner.listen(self._publish)
         try:
             yield watcher
         finally:
             self._watchers.discard(watcher)
+            if not self._watchers and self._leave is not None:
+                self._leave()
+                self._leave = None
 
-    async def ready(self) -> None:
-        """Wait until the subscription stands, so that no change after this call is missed."""
-        async with asyncio.timeout(5):
-            await self._subscribed.wait()
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                changes = aiter(self._planner.subscribe())
-                while True:
-                    # A subscription stands once its generator runs: it is asked for its first change before
-                    # anybody is told.
-                    upcoming = asyncio.ensure_future(anext(changes))
-                    if not self._subscribed.is_set():
-                        await asyncio.sleep(0)
-                        self._subscribed.set()
-                    try:
-                        change = await upcoming
-                    finally:
-                        upcoming.cancel()
-                    self._publish(RESET if change.get("type") == "reset" else change)
-            except StopAsyncIteration:
-                log.warning("the planner ended its stream of changes")
-            except Exception:
-                log.exception("the stream of changes broke")
-            self._subscribed.clear()
-            self._publish(RESET)
-            await asyncio.sleep(_AGAIN_AFTER)
-
-    def _publish(self, change: View) -> None:
+    def _publish(self, changes: list[View]) -> None:
         for watcher in tuple(self._watchers):
-            watcher.put(change)
+            for change in changes:
+                watcher.put(change)
 
     async def close(self) -> None:
-        """End all streams and the pump."""
-        self._closing.set()
-        self._publish(RESET)
-        if self._pump is not None:
-            self._pump.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._pump
-            self._pump = None
+        """End all streams."""
+        self._closing = True
+        self._publish([RESET])
 
 
 async def changes_of(
@@ -132,7 +95,6 @@ async def changes_of(
     that follows.
     """
     with hub.watch(wanted) as watcher:
-        await hub.ready()
         if first:
             yield None
         while not hub.closing:

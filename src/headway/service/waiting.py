@@ -22,7 +22,6 @@ async def run_when_over(planner: PlannerPort, hub: Hub, run: str, wait: float) -
         return view
     until = asyncio.get_running_loop().time() + min(wait, MAX_WAIT)
     with hub.watch(lambda change: change.get("type") == "run" and change.get("id") == run) as watcher:
-        await hub.ready()
         # Between the first look and the subscription it may have ended.
         while (view := await planner.run(run))["state"] == "running" and not hub.closing:
             left = until - asyncio.get_running_loop().time()

@@ -150,7 +150,7 @@ async def submit(request: Request) -> Response:
     body = parse_submission(await request.body())
     body.setdefault("values", {})
     body.setdefault("bundle", "")
-    shared = shared_of(request)
+    shared = await shared_of(request)
     if missing := _missing_blobs(shared, body):
         raise Invalid(
             f"{len(missing)} of the blobs it refers to are not here",
@@ -160,7 +160,7 @@ async def submit(request: Request) -> Response:
     key = request.headers.get("idempotency-key")
     if key is not None and not 1 <= len(key) <= KEY_LIMIT:
         raise Invalid(f"Idempotency-Key must have 1 to {KEY_LIMIT} characters")
-    view = await shared.planner.submit({**body, "key": key, "by": principal_of(request)})
+    view = await shared.planner.submit({**body, "key": key, "by": await principal_of(request)})
     status = 200 if view.get("repeated") else 201
     headers = {"Location": f"/v1/runs/{view['id']}"}
     return Response(_json(view), status, headers, "application/json")
