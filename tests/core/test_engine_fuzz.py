@@ -28,7 +28,10 @@ SHAPES = (
     {"cpu": 1}, {"cpu": 1, "gpu": 0.5}, {"cpu": 1, "gpu": 0.8}, {"cpu": 2}, {"cpu": 2, "gpu": 2},
     {"cpu": 1, "memory": "600MiB"}, {"cpu": 0.5, "other": {"licence": 1}},
 )  # fmt: skip
-ORDERS = ("fcfs", "srpt", "priority > srpt", "priority > fcfs", "priority")
+ORDERS = (
+    "fcfs", "srpt", "priority > srpt", "priority > fcfs", "priority", "priority > weighted_remaining",
+    "attained > sjf", "slack > wspt", "deadline > aging",
+)  # fmt: skip
 NAMES = st.integers(0, 24).map(lambda number: f"t{number}")
 
 

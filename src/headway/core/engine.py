@@ -367,6 +367,7 @@ class Engine:
             )
         world, entry = self.world, member.entry
         world.record(member, str(event.outcome), event.took, now)
+        entry.attained += event.took
         if event.outcome is Outcome.FINISHED:
             left = MILLI - entry.done  # what this attempt had to do; 0 if the checkpoint held it all
             if left:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headway.core.decisions import Reason
+from headway.core.ordering import shown
 from headway.core.overrides import concerns
 from headway.core.placement.best_fit import score
 from headway.core.placement.space import Space
@@ -244,15 +245,7 @@ def _amount(resource: str, amount: int) -> str:
 
 
 def _named(key: dict[str, int], now: int) -> str:
-    shown = []
-    for name, value in key.items():
-        if name == "fcfs" and value <= now:
-            shown.append(f"came {show_time(now - value)} ago")
-        elif name == "priority":
-            shown.append(f"{name} {(1 << 31) - value}")
-        else:
-            shown.append(f"{name} {value}")
-    return ", ".join(shown)
+    return ", ".join(shown(name, value, now) for name, value in key.items())
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import difflib
 
-from headway.core.ordering import WIDTH, Book, Order, orders
+from headway.core.ordering import LIMIT, WIDTH, Book, Order, orders
 from headway.core.state import Entry
 from headway.errors import Invalid
 
 #: `strict`: nothing overtakes the head of the line. `skip`: what does not fit is skipped until it does.
 DISCIPLINES = ("skip", "strict")
-_LIMIT = (1 << WIDTH) - 1
 
 
 class Policy:
@@ -53,9 +52,9 @@ class Policy:
         A boost by an override lifts it before everything that is boosted less.
         """
         first, *rest = self.parts
-        key = max(-_LIMIT, min(first.key(entry, book), _LIMIT))
+        key = max(-LIMIT, min(first.key(entry, book), LIMIT))
         for part in rest:
-            key = key << WIDTH | max(0, min(part.key(entry, book), _LIMIT))
+            key = key << WIDTH | max(0, min(part.key(entry, book), LIMIT))
         return key - (entry.boost << self._boost) if entry.boost else key
 
     def rank(self, key: int, boost: int) -> int:

@@ -83,7 +83,8 @@ def load(tree: Tree) -> World:
     for row in tree["claims"]:
         _unclaim(world, row)
     world.fences = {
-        task: (attempt, bool(unused), done, times) for task, attempt, unused, done, times in tree["fences"]
+        task: (attempt, bool(unused), done, times, rest[0] if rest else 0)
+        for task, attempt, unused, done, times, *rest in tree["fences"]
     }
     world.finished = dict.fromkeys(tree["finished"])
     world.past = {task: Past.from_tree(row) for task, row in tree["past"]}
@@ -198,6 +199,7 @@ def _entry(entry: Entry) -> list[Any]:
         entry.preemptions,
         entry.done, entry.not_before, entry.boost, list(entry.waits), int(entry.withdrawn),
         [_task(offer.task), offer.task.kind, _demand(offer.task.demand), offer.not_before] if offer else None,
+        entry.attained,
     ]  # fmt: skip
 
 
@@ -220,6 +222,7 @@ def _unentry(world: World, row: list[Any]) -> None:
     if row[14] is not None:
         task, kind, demand, not_before = row[14]
         entry.offer = TaskOffered(_untask(task, kind, _undemand(demand)), not_before)
+    entry.attained = row[15] if len(row) > 15 else 0  # older snapshots lack it
     world.tasks[entry.task.id] = entry
     world.counts[entry.state] += 1
 

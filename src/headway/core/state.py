@@ -116,13 +116,14 @@ class Entry:
         attempt: Number of the last grant.
         unused: That grant came back unstarted: its number is given again.
         done: Milli of the work that a checkpoint keeps.
+        attained: Microseconds that its attempts have run so far, whatever came of them.
         waits: Tasks that have not finished yet, of those it comes after.
         boost: How far an override lifts it, 0 if none.
         offer: What the planner offered while an attempt was out; taken up when that ends.
     """
 
     __slots__ = (
-        "attempt", "boost", "done", "family", "item", "member", "not_before", "offer", "preemptions", "seq",
+        "attained", "attempt", "boost", "done", "family", "item", "member", "not_before", "offer", "preemptions", "seq",
         "shape", "state", "task", "unused", "waits", "withdrawn",
     )  # fmt: skip
 
@@ -138,6 +139,7 @@ class Entry:
         self.unused = False
         self.preemptions = 0
         self.done = 0
+        self.attained = 0
         self.not_before = 0
         self.boost = 0
         self.waits: tuple[str, ...] = ()

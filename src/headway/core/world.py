@@ -85,8 +85,9 @@ class World:
         self.leases: dict[int, Lease] = {}
         self.claims: dict[str, Claim] = {}
         self.waiters: dict[str, list[Entry]] = {}
-        #: Of tasks that left but may come back: last attempt, whether it is unused, milli kept, preemptions.
-        self.fences: dict[str, tuple[int, bool, int, int]] = {}
+        #: Of tasks that left but may come back: last attempt, whether it is unused, milli kept, preemptions,
+        #: microseconds run.
+        self.fences: dict[str, tuple[int, bool, int, int, int]] = {}
         self.finished: dict[str, None] = {}
         self.past: dict[str, Past] = {}
         self.delays: list[tuple[int, int, str]] = []
@@ -117,6 +118,10 @@ class World:
         """Processing time left, in microseconds (the policy's `Book`)."""
         return self.estimates.remaining(entry.family, entry.task.estimate, entry.done)
 
+    def total(self, entry: Entry) -> int:
+        """Processing time of the whole task, in microseconds (the policy's `Book`)."""
+        return max(self.estimates.total(entry.family, entry.task.estimate), 1)
+
     def admit(self, task: Task, not_before: int, now: int) -> None:
         """A task that is not here comes in; fencing goes on where it left."""
         family = self.estimates.family(task.kind, task.demand)
@@ -124,7 +129,7 @@ class World:
         self.next_seq += 1
         fence = self.fences.pop(task.id, None)
         if fence is not None:
-            entry.attempt, entry.unused, entry.done, entry.preemptions = fence
+            entry.attempt, entry.unused, entry.done, entry.preemptions, entry.attained = fence
         entry.not_before = not_before
         self.tasks[task.id] = entry
         self.counts[State.WAITING] += 1
@@ -171,7 +176,13 @@ class World:
         self._wait_for_nothing(entry)
         del self.tasks[entry.task.id]
         if entry.attempt and not finished:
-            self.fences[entry.task.id] = (entry.attempt, entry.unused, entry.done, entry.preemptions)
+            self.fences[entry.task.id] = (
+                entry.attempt,
+                entry.unused,
+                entry.done,
+                entry.preemptions,
+                entry.attained,
+            )
             if len(self.fences) > KEEP_FENCES:
                 del self.fences[next(iter(self.fences))]
 
@@ -342,6 +353,8 @@ class World:
         entry = member.entry
         offer, node = entry.offer, member.lease.space.name
         self.record(member, "lost", 0, now)
+        if member.started >= 0:
+            entry.attained += now - member.started
         self.detach(member)
         entry.done = member.saved
         self.leave(entry, Move.END)

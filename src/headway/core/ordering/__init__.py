@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from functools import cache
 from typing import Protocol
 
@@ -17,6 +18,8 @@ from headway.core.state import Entry
 
 #: Bits of a component: microseconds for over a thousand years, or for as long with a factor of 64.
 WIDTH = 56
+#: The largest key of a component; larger ones count as this.
+LIMIT = (1 << WIDTH) - 1
 
 
 class Book(Protocol):
@@ -26,9 +29,16 @@ class Book(Protocol):
         """Processing time that is left, in microseconds, as said or learned, less what a checkpoint keeps."""
         ...
 
+    def total(self, entry: Entry) -> int:
+        """Processing time of the whole task, in microseconds, as said or learned."""
+        ...
+
 
 class Order(Protocol):
     """One component of a policy.
+
+    An order may also have `show(key, now) -> str`: its key for a reader, as `why` prints it; without it the
+    name and the number are shown.
 
     Attributes:
         name: As users write it.
@@ -42,6 +52,12 @@ class Order(Protocol):
         """Where the task stands by this order; smaller goes first. Asked when it is queued and when anything
         it could depend on is edited, so that a heap can keep it."""
         ...
+
+
+def shown(name: str, key: int, now: int) -> str:
+    """A key of the named order for a reader; `now` in microseconds."""
+    show: Callable[[int, int], str] | None = getattr(orders().get(name), "show", None)
+    return f"{name} {key}" if show is None else show(key, now)
 
 
 @cache

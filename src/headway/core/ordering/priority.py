@@ -19,5 +19,9 @@ class Priority:
         """Smaller for a higher priority."""
         return _SPAN - max(-_SPAN, min(entry.task.priority, _SPAN))
 
+    def show(self, key: int, now: int) -> str:
+        """For a reader: as the task was given it."""
+        return f"priority {_SPAN - key}"
+
 
 ORDER = Priority()

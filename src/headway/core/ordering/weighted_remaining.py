@@ -1,0 +1,27 @@
+"""Weighted shortest remaining processing time, aged so that nothing starves.
+
+Smith's rule on what is left: remaining time over weight, the usual heuristic for the weighted sum of
+completion times when tasks arrive over time. Aged as `srpt` is: `AGING * remaining / weight + release` orders
+the same as `remaining / weight - waited / AGING` and stands still while a task waits.
+"""
+
+from __future__ import annotations
+
+from headway.core.ordering import Book
+from headway.core.ordering.srpt import AGING
+from headway.core.state import Entry
+from headway.domain.units import MILLI
+
+
+class WeightedRemaining:
+    """What is left to do over weight."""
+
+    name = "weighted_remaining"
+    classes = False
+
+    def key(self, entry: Entry, book: Book) -> int:
+        """Remaining microseconds per unit of weight, aged."""
+        return book.remaining(entry) * MILLI * AGING // max(entry.task.weight, 1) + entry.task.release
+
+
+ORDER = WeightedRemaining()
