@@ -73,7 +73,11 @@ class Gate:
             # same.
             if complete:
                 return
-            answer = problems.as_headway(error)
+            answer = (
+                too_large(None, error.limit)
+                if isinstance(error, BodyTooLarge)
+                else problems.as_headway(error)
+            )
             if started:
                 raise  # only a cut connection can tell a reader that what it got is not whole
             await problems.response(answer, scope["path"])(scope, receive, send)

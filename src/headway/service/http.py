@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from headway.errors import HeadwayError, Invalid
 from headway.service import problems
+from headway.service.express import Express
 from headway.service.gate import BodyTooLarge, Gate, too_large
 from headway.service.identity import Tokens
 from headway.service.ports import BlobsPort, PlannerPort, SchedulerPort
@@ -77,7 +78,7 @@ def make_app(
     api.include_router(v1)
     _install_problems(api)
     _complete_openapi(api)
-    gate = Gate(api, tokens, json_limit=settings.http.json_limit, streamed=("/v1/blobs/",))
+    gate = Gate(Express(api, shared), tokens, json_limit=settings.http.json_limit, streamed=("/v1/blobs/",))
     return App(api, gate, shared)
 
 

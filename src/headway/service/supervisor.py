@@ -166,7 +166,9 @@ class Supervisor:
         except OSError as error:
             if not (self.settings.state / "service.json").exists():
                 raise
-            log.warning("cannot write down that %s is process %d: %s; trying again", name, pid, error.strerror)
+            log.warning(
+                "cannot write down that %s is process %d: %s; trying again", name, pid, error.strerror
+            )
             asyncio.get_running_loop().call_later(_WRITE_AGAIN, self._written_late, name, pid)
 
     def _written_late(self, name: str, pid: int) -> None:

@@ -145,28 +145,35 @@ async def submit(request: Request) -> Response:
     Blobs it refers to must be there (`PUT /v1/blobs/{sha256}`); those that are missing are listed in
     `fields.missing`.
     """
-    # Read by hand: a submission is the hot path of the API, and the framework's validation of a free JSON
-    # body costs more than the planner's own.
-    body = parse_submission(await request.body())
+    status, headers, content = await accept(
+        await shared_of(request),
+        await request.body(),
+        request.headers.get("idempotency-key"),
+        await principal_of(request),
+    )
+    return Response(content, status, headers, "application/json")
+
+
+async def accept(shared: Shared, raw: bytes, key: str | None, by: str) -> tuple[int, dict[str, str], bytes]:
+    """A submission, answered with (status, headers, body). Read by hand: it is the hot path of the API, and the framework's
+    validation of a free JSON body costs more than the planner's own.
+    """
+    body = parse_submission(raw)
     body.setdefault("values", {})
     body.setdefault("bundle", "")
-    shared = await shared_of(request)
     if missing := _missing_blobs(shared, body):
         raise Invalid(
             f"{len(missing)} of the blobs it refers to are not here",
             hint="send them with PUT /v1/blobs/{sha256} first",
             missing=missing[:1000],
         )
-    key = request.headers.get("idempotency-key")
     if key is not None and not 1 <= len(key) <= KEY_LIMIT:
         raise Invalid(f"Idempotency-Key must have 1 to {KEY_LIMIT} characters")
-    view = await shared.planner.submit({**body, "key": key, "by": await principal_of(request)})
-    status = 200 if view.get("repeated") else 201
-    headers = {"Location": f"/v1/runs/{view['id']}"}
-    return Response(_json(view), status, headers, "application/json")
+    view = await shared.planner.submit({**body, "key": key, "by": by})
+    return 200 if view.get("repeated") else 201, {"Location": f"/v1/runs/{view['id']}"}, to_json(view)
 
 
-def _json(value: Any) -> bytes:
+def to_json(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
@@ -179,7 +186,7 @@ async def runs(
         str | None, Query(description="Only runs older than this one: the last id of the page before.")
     ] = None,
 ) -> Response:
-    return Response(_json(await ports.planner.runs(state, limit, after)), media_type="application/json")
+    return Response(to_json(await ports.planner.runs(state, limit, after)), media_type="application/json")
 
 
 @router.get(
@@ -198,7 +205,7 @@ async def run(
     ] = 0,
 ) -> Response:
     return Response(
-        _json(await run_when_over(ports.planner, ports.hub, id, wait)), media_type="application/json"
+        to_json(await run_when_over(ports.planner, ports.hub, id, wait)), media_type="application/json"
     )
 
 
