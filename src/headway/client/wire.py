@@ -10,6 +10,7 @@ import http.client
 import socket
 from collections import deque
 from collections.abc import Iterator
+from typing import Any
 
 from headway.client.address import Address
 from headway.client.calls import Request
@@ -17,6 +18,24 @@ from headway.client.calls import Request
 CONNECT_TIMEOUT = 5.0
 ANSWER_TIMEOUT = 30.0
 """Seconds until an answer that the service does not hold back on purpose is given up."""
+
+
+#: A body up to this goes out with its head.
+_TOGETHER = 65_536
+
+
+class _Connection(http.client.HTTPConnection):
+    """Sends head and body in one piece: in two the service wakes twice for one request."""
+
+    _buffer: list[bytes]
+
+    def _send_output(self, message_body: Any = None, encode_chunked: bool = False) -> None:
+        if not isinstance(message_body, bytes) or len(message_body) > _TOGETHER:
+            super()._send_output(message_body, encode_chunked)  # type: ignore[misc]
+            return
+        head = b"\r\n".join((*self._buffer, b"", b""))
+        self._buffer.clear()
+        self.send(head + message_body)
 
 
 class Wire:
@@ -80,7 +99,7 @@ class Wire:
             except BaseException:
                 connection.close()
                 raise
-        connection = http.client.HTTPConnection(self.address.host, self.address.port, timeout=CONNECT_TIMEOUT)
+        connection = _Connection(self.address.host, self.address.port, timeout=CONNECT_TIMEOUT)
         try:
             connection.connect()
             return connection, self._send(connection, request)
