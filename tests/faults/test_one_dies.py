@@ -1,0 +1,74 @@
+"""SIGKILL of one process while a task runs: the task goes on, under the same attempt, unless its own worker or all died."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headway.client import Client
+
+from .site import Site, wait_for
+
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(240)]
+
+
+def begin(client: Client, workload: Any, ledger: Path, steps: int = 30) -> tuple[Any, str]:
+    """A run with two tasks that are under way; returns its handle and the first task."""
+    handle = client.submit(workload.steadies, str(ledger), steps)
+    task = f"{handle.id}/steady"
+    wait_for(lambda: (client.task(task)["progress"] or 0) > 100, "progress of the task", 60)
+    return handle, task
+
+
+def attempts_of(client: Client, task: str) -> list[tuple[int, str]]:
+    return [(attempt["attempt"], attempt["outcome"]) for attempt in client.task(task)["attempts"]]
+
+
+@pytest.mark.parametrize("name", ["service", "executor", "broker"])
+def test_a_running_task_goes_on_under_the_same_attempt(
+    site: Site, workload: Any, ledger: Path, name: str
+) -> None:
+    site.up()
+    with site.client() as client:
+        handle, _ = begin(client, workload, ledger)
+        former = site.kill_named(name)
+        site.next_pid(name, former)
+        assert handle.wait(90)["state"] == "finished", handle.view
+        tasks = sorted(view["id"] for view in handle.tasks())
+        assert {task: attempts_of(client, task) for task in tasks} == {
+            task: [(1, "finished")] for task in tasks
+        }, site.logs()
+        assert sorted(ledger.read_text().split("\n")[:-1]) == [f"{task} 1" for task in tasks]
+
+
+def test_a_killed_supervisor_takes_all_along_and_the_next_start_goes_on_from_the_checkpoints(
+    site: Site, workload: Any, ledger: Path
+) -> None:
+    site.up()
+    with site.client() as client:
+        handle, task = begin(client, workload, ledger)
+        site.kill_named("supervisor")
+        wait_for(lambda: not site.processes(), "the end of all processes", 15)
+        kept = sorted(path.name for path in (site.state / "checkpoints" / handle.id).rglob("*.ckpt"))
+        assert kept, "nothing was kept to go on from"
+        site.up()
+        assert handle.wait(90)["state"] == "finished", handle.view
+        assert attempts_of(client, task) == [(1, "lost"), (2, "finished")]
+        assert ledger.read_text().count(f"{task} ") == 2
+        began = [int(said.split()[2]) for said in ledger.with_name("ledger.from").read_text().splitlines()]
+        assert sorted(began)[:2] == [0, 0]
+        assert min(sorted(began)[2:]) > 0, f"a second attempt began at its start: {began}"
+
+
+def test_a_killed_worker_costs_one_attempt_and_is_named(site: Site, workload: Any, ledger: Path) -> None:
+    site.up()
+    with site.client() as client:
+        handle, _ = begin(client, workload, ledger)
+        for pid in site.workers():
+            site.kill(pid)
+        assert handle.wait(90)["state"] == "finished", handle.view
+        for view in handle.tasks():
+            if "/steady" in view["id"]:
+                assert attempts_of(client, view["id"]) == [(1, "worker_died"), (2, "finished")]
