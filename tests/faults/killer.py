@@ -245,9 +245,14 @@ def kill_under_load(
         load.stop.set()
         site.clear()
     accounts.figures |= {
-        "seed": seed, "kills": sum(killer.kills.values()), "killed": dict(killer.kills), "given_up": killer.given_up, "submitted_twice": load.repeated,
-        "refused_or_broken": load.broken, "seconds": round(time.monotonic() - began, 1),
-    }  # fmt: skip
+        "seed": seed,
+        "kills": sum(killer.kills.values()),
+        "killed": dict(killer.kills),
+        "given_up": killer.given_up,
+        "submitted_twice": load.repeated,
+        "refused_or_broken": load.broken,
+        "seconds": round(time.monotonic() - began, 1),
+    }
     return accounts
 
 
