@@ -31,6 +31,7 @@ SHAPES = (
 ORDERS = (
     "fcfs", "srpt", "priority > srpt", "priority > fcfs", "priority", "priority > weighted_remaining",
     "attained > sjf", "slack > wspt", "deadline > aging",
+    "priority > fair > srpt", "fair_history > fcfs", "priority > attained_run > sjf", "fair",
 )  # fmt: skip
 NAMES = st.integers(0, 24).map(lambda number: f"t{number}")
 
@@ -143,15 +144,15 @@ class EngineMachine(RuleBasedStateMachine):
 
     @rule(
         name=NAMES, shape=st.sampled_from(SHAPES), priority=st.integers(0, 2), kind=st.sampled_from("ab"),
-        seconds=st.sampled_from([None, 0.01, 1, 30]), after=st.lists(NAMES, max_size=2),
+        tenant=st.sampled_from(["ada", "bob", "cyd"]), seconds=st.sampled_from([None, 0.01, 1, 30]), after=st.lists(NAMES, max_size=2),
         delay=st.sampled_from([0, 0, 0, 50_000]), release=st.booleans(),
     )  # fmt: skip
-    def offer(self, name, shape, priority, kind, seconds, after, delay, release) -> None:
+    def offer(self, name, shape, priority, kind, tenant, seconds, after, delay, release) -> None:
         ident = self.full(name)
         run, _, short = ident.partition("/")
         deps = tuple(self.full(one) for one in after if one < name and self.full(one) in self.known)
         made = task(
-            short, run=run, kind=kind, seconds=seconds, priority=priority, after=deps,
+            short, run=run, kind=kind, seconds=seconds, priority=priority, after=deps, tenant=tenant,
             release=self.now if release else 0, **shape,
         )  # fmt: skip
         self.known[ident] = 1
@@ -283,6 +284,10 @@ class EngineMachine(RuleBasedStateMachine):
     @rule(order=st.sampled_from(ORDERS), strict=st.booleans())
     def set_policy(self, order: str, strict: bool) -> None:
         self.apply(ev.PolicySet(order, "strict" if strict else "skip"))
+
+    @rule(tenant=st.sampled_from(["ada", "bob"]), weight=st.sampled_from([1, 500, 1000, 4000]))
+    def set_tenant(self, tenant: str, weight: int) -> None:
+        self.apply(ev.TenantSet(tenant, weight))
 
     @rule(
         kind=st.sampled_from(["boost", "hold", "pin"]), name=NAMES, ident=st.sampled_from("xyz"),

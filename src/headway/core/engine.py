@@ -73,6 +73,7 @@ class Engine:
             events.AttemptReturned: self._returned,
             events.AttemptEnded: self._ended,
             events.PolicySet: self._policy_set,
+            events.TenantSet: self._tenant_set,
             events.OverrideApplied: self._override_applied,
             events.OverrideReverted: self._override_reverted,
         }
@@ -203,6 +204,8 @@ class Engine:
                 self._cancel_claims(space, now)
             space.resize(event.node)
             world.nodes.changed(space, freed=True)
+        if world.ledger is not None:
+            world.ledger.resize(world.nodes.all)
         for task, attempt in event.holds:
             # It came back with an attempt that is not ours any more: it must not go on beside a newer one.
             entry = world.tasks.get(task)
@@ -219,6 +222,8 @@ class Engine:
         space.changed()
         self._lose_all(space, frozenset(), now)
         self.world.nodes.changed(space, freed=False)
+        if self.world.ledger is not None:
+            self.world.ledger.resize(self.world.nodes.all)
 
     def _lose_all(self, space: Space, held: frozenset[tuple[str, int]], now: int) -> None:
         self._cancel_claims(space, now)
@@ -353,7 +358,7 @@ class Engine:
         entry = member.entry
         self.world.move(entry, Move.RETURN)
         self.world.recall_dependents(member, Reason("needs_result", (("of", event.task),)))
-        self.world.detach(member)
+        self.world.detach(member, now)
         entry.unused = True
         self._again(entry, now)
 
@@ -372,19 +377,19 @@ class Engine:
             left = MILLI - entry.done  # what this attempt had to do; 0 if the checkpoint held it all
             if left:
                 world.estimates.learn(entry.family, event.took * MILLI // left, world.settings.train_span)
-            world.detach(member)
+            world.detach(member, now, event.took)
             world.leave(entry, Move.END, finished=True)
             world.release_waiters(event.task, now)
             return
         world.recall_dependents(member, Reason("needs_result", (("of", event.task),)))
         if event.outcome is Outcome.PREEMPTED:
             world.move(entry, Move.PREEMPTED)
-            world.detach(member)
+            world.detach(member, now, event.took)
             entry.preemptions += 1
             entry.done = member.saved
             self._again(entry, now)
             return
-        world.detach(member)
+        world.detach(member, now, event.took)
         entry.done = member.saved
         offer = entry.offer
         world.leave(entry, Move.END)
@@ -405,8 +410,17 @@ class Engine:
     # ── policy and overrides ────────────────────────────────────────────────────────────────────────────────
 
     def _policy_set(self, event: events.PolicySet, now: int) -> None:
-        self.world.policy = Policy(event.order, event.discipline)
-        self.world.rekey()
+        self.world.rekey(Policy(event.order, event.discipline))
+
+    def _tenant_set(self, event: events.TenantSet, now: int) -> None:
+        if event.weight < 1:
+            raise Invalid(
+                f"tenant {event.tenant} cannot weigh {event.weight}", hint="give a milli-weight of 1 or more"
+            )
+        world = self.world
+        world.weights[event.tenant] = event.weight
+        if world.ledger is not None:
+            world.ledger.reweigh(event.tenant)
 
     def _override_applied(self, event: events.OverrideApplied, now: int) -> None:
         override = checked(event.override)

@@ -11,6 +11,7 @@ from enum import StrEnum
 from headway.domain.override import Override
 from headway.domain.resources import Node
 from headway.domain.task import Task
+from headway.domain.units import MILLI
 
 
 class Outcome(StrEnum):
@@ -147,6 +148,18 @@ class PolicySet:
 
 
 @dataclass(frozen=True, slots=True)
+class TenantSet:
+    """What a tenant is due, from now on.
+
+    Attributes:
+        weight: Milli-weight under `fair` and `fair_history`: twice the weight, twice the share.
+    """
+
+    tenant: str
+    weight: int = MILLI
+
+
+@dataclass(frozen=True, slots=True)
 class OverrideApplied:
     """An override is in force until it expires or is reverted."""
 
@@ -173,6 +186,7 @@ Event = (
     | AttemptReturned
     | AttemptEnded
     | PolicySet
+    | TenantSet
     | OverrideApplied
     | OverrideReverted
 )

@@ -157,13 +157,7 @@ def _key(world: World, entry: Entry) -> dict[str, int]:
 
 def _queued(world: World, entry: Entry, now: int) -> dict[str, Any]:
     assert entry.item is not None
-    mine = entry.item[:2]
-    before = sorted(
-        item
-        for shape in world.queue.shapes
-        for item in shape.heap
-        if item[2].item is item and item[:2] < mine
-    )
+    before = world.queue.ahead(entry)
     spaces = [space for space in world.nodes.all if not space.gone]
     blocked: dict[str, int] = {}
     nodes = []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from headway.core.placement.space import Space
 from headway.core.state import Entry, State
+from headway.core.turns import TurnQueue
 from headway.core.world import World
 from headway.domain.units import MILLI
 
@@ -22,6 +23,8 @@ def check(world: World) -> None:
     for space in world.nodes.all:
         _check_space(space)
     _check_queue(world)
+    if isinstance(world.queue, TurnQueue):
+        _check_turns(world.queue, world)
     _check_parked(world)
 
 
@@ -146,10 +149,17 @@ def _check_space(space: Space) -> None:
 def _check_queue(world: World) -> None:
     queue = world.queue
     for shape in queue.shapes:
-        items = shape.in_order()
+        items = queue.in_order(shape)
         told = f"shape {shape.demand} {shape.pin}"
         assert len(items) == shape.count, f"{told}: {shape.count} said, {len(items)} queued"
-        if items:
+        if isinstance(queue, TurnQueue):
+            lined = queue.closed if shape.parked else queue.open
+            assert (shape.id in lined) == bool(items), (
+                f"{told}: {len(items)} queued, in line: {shape.id in lined}"
+            )
+            slot = queue.slot(shape)
+            assert (slot[:2] if slot else None) == (items[0][:2] if items else None), f"{told}: head {slot}"
+        elif items:
             assert shape.slot is not None, f"{told}: its head does not compete"
             assert shape.slot[:2] == items[0][:2], (
                 f"{told}: head {items[0][:2]}, competes as {shape.slot[:2]}"
@@ -165,6 +175,31 @@ def _check_queue(world: World) -> None:
             assert item[2].shape is shape, f"{told}: {story(item[2])} is of another"
     assert queue.size == sum(shape.count for shape in queue.shapes), f"queue of {queue.size}"
     assert queue.parked == sorted(queue.parked), "parked heads are out of order"
+
+
+def _check_turns(queue: TurnQueue, world: World) -> None:
+    """What the accounts hold is what leases hold, and the groups stand in the order of their standings."""
+    groups = queue.groups()
+    places = [(group.prefix, group.account.standing) for group in groups]
+    assert places == sorted(set(places)), "the groups are out of order"
+    assert sum(lane.count for group in groups for lane in group.lanes.values()) == queue.size
+    assert all(lane.count for group in groups for lane in group.lanes.values()), "a lane is empty"
+    used: dict[str, dict[str, int]] = {}
+    members: dict[str, int] = {}
+    for lease in world.leases.values():
+        for member in lease.members:
+            name = queue.ledger.turns.whose(member.entry.task)
+            members[name] = members.get(name, 0) + 1
+        mine = used.setdefault(queue.ledger.turns.whose(lease.members[0].entry.task), {})
+        for resource, amount in lease.shape.amounts:
+            mine[resource] = mine.get(resource, 0) + amount
+    for name, account in queue.ledger.accounts.items():
+        held = {resource: amount for resource, amount in account.used.items() if amount}
+        assert held == used.get(name, {}), f"account {name}: {held} said, {used.get(name)} held"
+        assert account.members == members.get(name, 0), f"account {name}: {account.members} members said"
+        level = queue.ledger.turns.level(account, queue.ledger)
+        assert account.level == level, f"account {name}: stands at {account.level}, is at {level}"
+    assert set(used) <= set(queue.ledger.accounts), "somebody without an account holds something"
 
 
 def _check_parked(world: World) -> None:

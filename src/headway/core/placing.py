@@ -13,6 +13,7 @@ from headway.core.decisions import Reason
 from headway.core.placement.best_fit import score
 from headway.core.placement.space import Space
 from headway.core.queue import Shape, Slot
+from headway.core.turns import TurnQueue
 from headway.core.world import World
 
 #: (key, order of arrival, score, node, its version, head) of the best parked head for a freed node.
@@ -23,6 +24,8 @@ def place_all(world: World, now: int) -> None:
     """Grants everything that fits, under the policy's discipline."""
     if world.policy.strict:
         _strict(world, now)
+    elif isinstance(world.queue, TurnQueue):
+        _by_turns(world, world.queue, now)
     else:
         _skip(world, now)
     world.nodes.freed.clear()
@@ -57,7 +60,7 @@ def _skip(world: World, now: int) -> None:
         elif found is not None:
             heappop(tries)
             space = nodes.all[found[3]]
-            head = found[5][2].head()
+            head = queue.head(found[5][2])
             assert head is not None
             world.place(
                 head, space, Reason("best_fit", (("freed_nodes", len(nodes.freed)), ("score", found[2]))), now
@@ -67,8 +70,49 @@ def _skip(world: World, now: int) -> None:
             return
 
 
+def _by_turns(world: World, queue: TurnQueue, now: int) -> None:
+    """The same where every placement may change who is next."""
+    nodes = world.nodes
+    candidates = dict(queue.open)
+    #: Freed nodes, each with the parked shapes that fit it; and for these shapes, on how many they fit.
+    freed = {space.index: fitting for space in nodes.freed.values() if (fitting := queue.fitting(space))}
+    chances: dict[int, int] = {}
+    for fitting in freed.values():
+        for shape in fitting:
+            chances[shape.id] = chances.get(shape.id, 0) + 1
+            candidates[shape.id] = shape
+    while candidates and (slot := queue.best_of(candidates)) is not None:
+        shape = slot[2]
+        if shape.parked:
+            fits = ((score(shape, nodes.all[i]), i) for i, fitting in freed.items() if shape in fitting)
+            left, index = min(fits)
+            space = nodes.all[index]
+            head = queue.head(shape)
+            assert head is not None
+            reason = Reason("best_fit", (("freed_nodes", len(nodes.freed)), ("score", left)))
+            world.place(head, space, reason, now)
+        else:
+            best = nodes.best(shape)
+            if best is None:
+                queue.park(shape)
+                del candidates[shape.id]
+                continue
+            _on_best(world, shape, best, now)
+            space = best
+        if not shape.count:
+            candidates.pop(shape.id, None)
+        if space.index in freed:
+            still = [other for other in freed[space.index] if other.count and space.fits(other)]
+            for other in freed[space.index]:
+                if other not in still:
+                    chances[other.id] -= 1
+                    if not chances[other.id]:
+                        candidates.pop(other.id, None)
+            freed[space.index] = still
+
+
 def _on_best(world: World, shape: Shape, space: Space, now: int) -> None:
-    head = shape.head()
+    head = world.queue.head(shape)
     assert head is not None
     left = score(shape, space)
     other = world.nodes.runner_up(shape)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import difflib
 
-from headway.core.ordering import LIMIT, WIDTH, Book, Order, orders
+from headway.core.ledger import STANDING
+from headway.core.ordering import LIMIT, WIDTH, Book, Order, Turns, orders
 from headway.core.state import Entry
 from headway.errors import Invalid
 
@@ -23,38 +24,60 @@ class Policy:
         discipline: One of `DISCIPLINES`.
 
     Raises:
-        Invalid: An unknown order or discipline, or an order named twice.
+        Invalid: An unknown order or discipline, an order named twice, or two orders with turns.
+
+    Attributes:
+        turns: The order whose keys change while tasks wait, or None. `shift`: bits of a key behind it.
     """
 
     def __init__(self, text: str, discipline: str = "skip") -> None:
         names = [name.strip() for name in text.split(">")]
-        self.parts: tuple[Order, ...] = tuple(_order(name, text) for name in names)
+        parts = [_order(name, text) for name in names]
         if len(set(names)) < len(names):
             raise Invalid(
                 f"policy {text!r} names an order twice", hint=f"write {' > '.join(dict.fromkeys(names))!r}"
             )
         if discipline not in DISCIPLINES:
             raise Invalid(f"no discipline {discipline!r}", hint=f"one of: {', '.join(DISCIPLINES)}")
+        turns = [part for part in parts if isinstance(part, Turns)]
+        if len(turns) > 1:
+            raise Invalid(
+                f"policy {text!r} has {turns[0].name!r} and {turns[1].name!r}",
+                hint="a policy may have one order of tenants or runs; leave one of them out",
+            )
         self.text = " > ".join(names)
         self.discipline = discipline
         self.strict = discipline == "strict"
-        self._boost = WIDTH * len(names) + 1
+        self.turns = turns[0] if turns else None
+        split = parts.index(turns[0]) if turns else len(parts)
+        self._before: list[Order] = [part for part in parts[:split] if not isinstance(part, Turns)]
+        self._behind: list[Order] = [part for part in parts[split:] if not isinstance(part, Turns)]
+        self.shift = WIDTH * len(self._behind)
+        span = self.shift + (STANDING if turns else 0)
+        self._boost = span + WIDTH * len(self._before) + 1
         classes = 0
-        while classes < len(self.parts) and self.parts[classes].classes:
+        while classes < len(self._before) and self._before[classes].classes:
             classes += 1
         #: How many of the leading orders are classes; none: nothing preempts.
         self.classes = classes
-        self._below = WIDTH * (len(names) - classes)
+        self._below = span + WIDTH * (len(self._before) - classes)
 
     def key(self, entry: Entry, book: Book) -> int:
         """Where a task stands, packed into one integer so that a heap compares once; smaller goes first.
 
-        A boost by an override lifts it before everything that is boosted less.
+        A boost by an override lifts it before everything that is boosted less. Where the turn stands there
+        are zeros: `TurnQueue.full` puts the standing there.
         """
-        first, *rest = self.parts
-        key = max(-LIMIT, min(first.key(entry, book), LIMIT))
-        for part in rest:
-            key = key << WIDTH | max(0, min(part.key(entry, book), LIMIT))
+        key = 0
+        if self._before:
+            first, *rest = self._before
+            key = max(-LIMIT, min(first.key(entry, book), LIMIT))
+            for part in rest:
+                key = key << WIDTH | max(0, min(part.key(entry, book), LIMIT))
+        if self.turns is not None:
+            key <<= STANDING
+            for part in self._behind:
+                key = key << WIDTH | max(0, min(part.key(entry, book), LIMIT))
         return key - (entry.boost << self._boost) if entry.boost else key
 
     def rank(self, key: int, boost: int) -> int:
@@ -68,11 +91,15 @@ class Policy:
 
     def parts_of(self, entry: Entry, book: Book) -> tuple[tuple[str, int], ...]:
         """The key by component, for explanations."""
-        boost = (("boost", entry.boost),) if entry.boost else ()
-        return (*boost, *((part.name, part.key(entry, book)) for part in self.parts))
+        found = [("boost", entry.boost)] if entry.boost else []
+        found += [(part.name, part.key(entry, book)) for part in self._before]
+        if self.turns is not None:
+            found.append((self.turns.name, book.level(entry)))
+        found += [(part.name, part.key(entry, book)) for part in self._behind]
+        return tuple(found)
 
 
-def _order(name: str, text: str) -> Order:
+def _order(name: str, text: str) -> Order | Turns:
     known = orders()
     if name in known:
         return known[name]

@@ -55,7 +55,7 @@ class Shape:
     """
 
     __slots__ = (
-        "beyond", "count", "cpu", "demand", "fits", "gpu", "heap", "id", "live", "memory", "other", "parked",
+        "amounts", "beyond", "count", "cpu", "demand", "fits", "gpu", "heap", "id", "live", "memory", "other", "parked",
         "parts", "per_device", "pin", "search_at", "seen", "share", "slot", "thirsty", "whole",
     )  # fmt: skip
 
@@ -70,6 +70,8 @@ class Shape:
         self.whole = demand.gpu // MILLI
         self.per_device = self.share or MILLI
         self.other = demand.other
+        named = (("cpu", demand.cpu), ("memory", demand.memory), ("gpu", demand.gpu), *demand.other)
+        self.amounts = tuple(pair for pair in named if pair[1])
         self.heap: list[Item] = []
         self.count = 0
         self.slot: Slot | None = None
@@ -92,20 +94,6 @@ class Shape:
             if known == name:
                 return amount
         return 0
-
-    def head(self) -> Entry | None:
-        """The first in line, or None."""
-        heap = self.heap
-        while heap:
-            item = heap[0]
-            if item[2].item is item:
-                return item[2]
-            heappop(heap)
-        return None
-
-    def in_order(self) -> list[Item]:
-        """Everything queued, first in line first."""
-        return sorted(item for item in self.heap if item[2].item is item)
 
 
 class Queue:
@@ -163,9 +151,31 @@ class Queue:
         if slot is not None and slot[1] == entry.seq:
             self.settle(shape)
 
+    def head(self, shape: Shape) -> Entry | None:
+        """The shape's first in line, or None."""
+        heap = shape.heap
+        while heap:
+            item = heap[0]
+            if item[2].item is item:
+                return item[2]
+            heappop(heap)
+        return None
+
+    def slot(self, shape: Shape) -> Slot | None:
+        """The shape's head with its key, or None."""
+        return shape.slot
+
+    def in_order(self, shape: Shape) -> list[Item]:
+        """Everything queued of a shape, first in line first."""
+        return sorted(item for item in shape.heap if item[2].item is item)
+
+    def full(self, entry: Entry, key: int) -> int:
+        """The key as it ranks now."""
+        return key
+
     def settle(self, shape: Shape) -> None:
         """Brings the shape's element among the heads up to date."""
-        head = shape.head()
+        head = self.head(shape)
         old = shape.slot
         if head is None:
             new = None
@@ -223,10 +233,28 @@ class Queue:
             del self.parked[bisect_left(self.parked, shape.slot)]
             self._push_head(shape.slot)
 
-    def unpark_all(self) -> None:
-        """Another policy or another world: everything may fit again."""
+    def parked_heads(self) -> Iterator[Slot]:
+        """The parked shapes' heads, first in line first."""
+        return iter(self.parked)
+
+    def adopt(self, other: Queue) -> None:
+        """Another policy: takes over the shapes, without what is queued."""
+        self.shapes, self._ids = other.shapes, other._ids
+        self._columns, self._is_parked = other._columns, np.zeros_like(other._is_parked)
+        self.arrived = other.arrived
         for shape in self.shapes:
-            self.unpark(shape)
+            shape.heap, shape.count, shape.slot, shape.parked = [], 0, None, False
+
+    def reload(self, queued: list[Entry]) -> None:
+        """From a snapshot: the tasks have their keys, the shapes know whether they are parked."""
+        for entry in queued:
+            assert entry.item is not None
+            entry.shape.heap.append(entry.item)
+            entry.shape.count += 1
+        self.size = len(queued)
+        for shape in self.shapes:
+            heapify(shape.heap)
+            self.settle(shape)
 
     def first_parked(self, space: Space) -> Slot | None:
         """The best parked head that fits this node, or None."""
@@ -272,6 +300,12 @@ class Queue:
                 return slot
         return None
 
+    def ahead(self, entry: Entry) -> list[Item]:
+        """Everything queued before a task, first in line first."""
+        assert entry.item is not None
+        mine = (self.full(entry, entry.item[0]), entry.seq)
+        return sorted(item for shape in self.shapes for item in self.in_order(shape) if item[:2] < mine)
+
     def waiting(self) -> Iterator[Item]:
         """Everything queued, in the order of the policy."""
-        return iter(sorted(item for shape in self.shapes for item in shape.in_order()))
+        return iter(sorted(item for shape in self.shapes for item in self.in_order(shape)))

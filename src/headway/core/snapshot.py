@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
-from heapq import heapify
 from typing import Any
 
 from headway.core import decisions
@@ -55,6 +54,8 @@ def take(world: World) -> Tree:
         "touched": list(world.touched),
         "out": [_decision(decision) for decision in world.out],
         "stale": world.stale,
+        "weights": [list(pair) for pair in world.weights.items()],
+        "ledger": world.ledger.tree() if world.ledger is not None else None,
         "next": [world.next_seq, world.next_lease],
     }
 
@@ -65,6 +66,7 @@ def load(tree: Tree) -> World:
     world.estimates = Estimates.from_tree(tree["estimates"])
     world.stale = tree["stale"]
     world.next_seq, world.next_lease = tree["next"]
+    world.weights.update(_pairs(tree.get("weights", ())))
     for row in tree["overrides"]:
         override = Override(*row)
         world.overrides.active[override.id] = override
@@ -93,9 +95,9 @@ def load(tree: Tree) -> World:
     world.trains = {shape: {i: world.leases[i] for i in leases} for shape, leases in tree["trains"]}
     world.touched = {ident: world.leases[ident] for ident in tree["touched"]}
     world.out = [_undecision(row) for row in tree["out"]]
-    for shape in world.queue.shapes:
-        heapify(shape.heap)
-        world.queue.settle(shape)
+    if world.ledger is not None:
+        world.ledger.fill(tree["ledger"], list(world.members()), world.nodes.all)
+    world.queue.reload([entry for entry in world.tasks.values() if entry.item is not None])
     world.queue.arrived = {ident: world.queue.shapes[ident] for ident in tree["arrived"]}
     return world
 
@@ -209,9 +211,6 @@ def _unentry(world: World, row: list[Any]) -> None:
     entry.state = State(row[4])
     if row[5] is not None:
         entry.item = (row[5], entry.seq, entry)
-        shape.heap.append(entry.item)
-        shape.count += 1
-        world.queue.size += 1
     entry.attempt, entry.unused, entry.preemptions, entry.done = row[6], bool(row[7]), row[8], row[9]
     entry.not_before, entry.boost, entry.waits, entry.withdrawn = (
         row[10],

@@ -73,7 +73,7 @@ def _fill_one(world: World, lease: Lease, part: int, now: int) -> None:
     rival: Slot | None = None
     looked = False
     while len(lease.members) < LONGEST_TRAIN:
-        entry = _candidate(shape, followers, part)
+        entry = _candidate(world, shape, followers, part)
         if entry is None:
             shape.thirsty[lease.id] = None
             return
@@ -83,7 +83,7 @@ def _fill_one(world: World, lease: Lease, part: int, now: int) -> None:
         if not looked:
             imagined = Imagined(lease.space, (lease,))
             rival, looked = world.queue.rival(lease.space, imagined, shape, world.policy.strict), True
-        key = entry.item[0] if entry.item is not None else world.policy.key(entry, world)
+        key = world.key(entry)
         if rival is not None and (rival[0], rival[1]) < (key, entry.seq):
             shape.thirsty[lease.id] = None
             return
@@ -118,16 +118,16 @@ def _followers(world: World, lease: Lease, members: list[Member]) -> list[Item]:
         waiting = world.waiters.get(member.entry.task.id, ())
         for entry in waiting[:LONGEST_TRAIN]:
             if entry.task.id not in found and _may_follow(world, lease, entry, len(waiting)):
-                found[entry.task.id] = (world.policy.key(entry, world), entry.seq, entry)
+                found[entry.task.id] = (world.key(entry), entry.seq, entry)
     return sorted(found.values(), key=lambda item: item[:2])
 
 
-def _candidate(shape: Shape, followers: list[Item], part: int) -> Entry | None:
+def _candidate(world: World, shape: Shape, followers: list[Item], part: int) -> Entry | None:
     """Who would go next on this lease: the better of the shape's head and the first follower."""
-    head = shape.head() if part > 0 else None
-    if head is None or head.item is None:
+    head = world.queue.head(shape) if part > 0 else None
+    if head is None:
         return followers[0][2] if followers else None
-    return followers[0][2] if followers and followers[0][:2] < head.item[:2] else head
+    return followers[0][2] if followers and followers[0][:2] < (world.key(head), head.seq) else head
 
 
 def _may_follow(world: World, lease: Lease, entry: Entry, siblings: int) -> bool:
@@ -195,8 +195,9 @@ def call_back(world: World) -> None:
     if not world.trains:
         return
     for shape in list(world.queue.arrived.values()):
-        if shape.slot is not None:
-            _yield_to(world, shape, shape.slot)
+        slot = world.queue.slot(shape)
+        if slot is not None:
+            _yield_to(world, shape, slot)
     for ident in list(world.trains):
         shape = world.queue.shapes[ident]
         if (
@@ -211,7 +212,7 @@ def call_back(world: World) -> None:
 def _yield_to(world: World, shape: Shape, slot: Slot) -> None:
     """Recalls the train whose place would serve this head, if that gains a better class or more time than it
     costs."""
-    entry = shape.head()
+    entry = world.queue.head(shape)
     assert entry is not None
     rank, key = world.policy.rank(slot[0], entry.boost), slot[0]
     best: tuple[int, int, Lease, list[Member]] | None = None

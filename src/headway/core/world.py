@@ -13,12 +13,14 @@ from typing import Any
 
 from headway.core.capacity.estimates import Estimates
 from headway.core.decisions import Decision, Dropped, Lost, Reason, Recall, Start
+from headway.core.ledger import Ledger
 from headway.core.overrides import Overrides
 from headway.core.placement.nodes import Nodes
 from headway.core.placement.space import Space
 from headway.core.policy import Policy
 from headway.core.queue import Queue
 from headway.core.state import TABLE, Claim, Entry, Lease, Member, Move, Past, State, refuse
+from headway.core.turns import TurnQueue
 from headway.domain.task import Task
 from headway.domain.units import SECOND
 
@@ -78,6 +80,10 @@ class World:
         self.policy = policy
         self.settings = settings
         self.estimates = Estimates()
+        #: Milli-weights of tenants; who is not named has 1.
+        self.weights: dict[str, int] = {}
+        #: Under a policy with turns: what each account holds and has been given.
+        self.ledger: Ledger | None = None
         self.queue = Queue()
         self.nodes = Nodes()
         self.overrides = Overrides()
@@ -102,6 +108,19 @@ class World:
         self.out: list[Decision] = []
         self.next_seq = 1
         self.next_lease = 1
+        self.line_up()
+
+    def line_up(self) -> None:
+        """The ledger and the queue that the policy needs; nothing is queued in it."""
+        turns, former = self.policy.turns, self.queue
+        if turns is None:
+            self.ledger, self.queue = None, Queue()
+        else:
+            if self.ledger is None or self.ledger.turns is not turns:
+                self.ledger = Ledger(turns, self.weights)
+                self.ledger.begin(list(self.members()), self.nodes.all)
+            self.queue = TurnQueue(self.ledger, self.policy.shift)
+        self.queue.adopt(former)
 
     # ── the life cycle ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -121,6 +140,15 @@ class World:
     def total(self, entry: Entry) -> int:
         """Processing time of the whole task, in microseconds (the policy's `Book`)."""
         return max(self.estimates.total(entry.family, entry.task.estimate), 1)
+
+    def level(self, entry: Entry) -> int:
+        """How far ahead the task's account is (the policy's `Book`)."""
+        return self.ledger.level(entry) if self.ledger is not None else 0
+
+    def key(self, entry: Entry) -> int:
+        """Where the task stands now, queued or not."""
+        key = entry.item[0] if entry.item is not None else self.policy.key(entry, self)
+        return self.queue.full(entry, key)
 
     def admit(self, task: Task, not_before: int, now: int) -> None:
         """A task that is not here comes in; fencing goes on where it left."""
@@ -246,7 +274,7 @@ class World:
 
     def grant(self, entry: Entry, lease: Lease, reason: Reason, now: int) -> None:
         """Makes the task the last member of the lease and tells its executor."""
-        key = entry.item[0] if entry.item is not None else self.policy.key(entry, self)
+        key = self.key(entry)
         if entry.item is not None:
             self.queue.remove(entry)
         self.move(entry, Move.GRANT)
@@ -263,6 +291,8 @@ class World:
         lease.members.append(member)
         lease.next += 1
         lease.outstanding += member.expected
+        if self.ledger is not None:
+            self.ledger.granted(member, now)
         if len(lease.members) > 1:
             self.trains.setdefault(lease.shape.id, {})[lease.id] = lease
         if entry.family.cap > 1:
@@ -279,10 +309,14 @@ class World:
             )
         )
 
-    def detach(self, member: Member) -> None:
-        """The attempt holds nothing any more; with the last member the lease's resources come free."""
+    def detach(self, member: Member, now: int, ran: int = 0) -> None:
+        """The attempt, of which `ran` microseconds were processed, holds nothing any more; with the last member
+        the lease's resources come free."""
         lease = member.lease
+        first = lease.members[0] is member
         lease.members.remove(member)
+        if self.ledger is not None:
+            self.ledger.ended(member, lease.members[0] if lease.members else None, first, ran, now)
         lease.outstanding -= member.expected
         if member.recalled:
             lease.recalls -= 1
@@ -315,7 +349,7 @@ class World:
     def rerank(self, member: Member) -> None:
         """The task was edited: its class may be another."""
         self._count_rank(member.rank, -1)
-        member.key = self.policy.key(member.entry, self)
+        member.key = self.key(member.entry)
         member.rank = self.policy.rank(member.key, member.entry.boost)
         self._count_rank(member.rank, 1)
 
@@ -353,9 +387,9 @@ class World:
         entry = member.entry
         offer, node = entry.offer, member.lease.space.name
         self.record(member, "lost", 0, now)
-        if member.started >= 0:
-            entry.attained += now - member.started
-        self.detach(member)
+        ran = now - member.started if member.started >= 0 else 0
+        entry.attained += ran
+        self.detach(member, now, ran)
         entry.done = member.saved
         self.leave(entry, Move.END)
         self.out.append(Lost(entry.task.id, member.attempt, node, True))
@@ -404,23 +438,18 @@ class World:
 
     # ── the whole ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def rekey(self) -> None:
+    def rekey(self, policy: Policy) -> None:
         """Another policy: everybody gets a new place in line, and ranks are taken anew."""
         queued = [entry for entry in self.tasks.values() if entry.item is not None]
-        for shape in self.queue.shapes:
-            shape.heap = []
-            shape.count = 0
-        self.queue.unpark_all()
+        self.policy = policy
         for entry in queued:
             entry.item = None
-        for shape in self.queue.shapes:
-            self.queue.settle(shape)
-        self.queue.size = 0
+        self.line_up()
         for entry in queued:
-            self.queue.push(entry, self.policy.key(entry, self))
+            self.queue.push(entry, policy.key(entry, self))
         self.ranks.clear()
         for member in self.members():
-            member.key = self.policy.key(member.entry, self)
+            member.key = self.key(member.entry)
             member.rank = self.policy.rank(member.key, member.entry.boost)
             self._count_rank(member.rank, 1)
 

@@ -12,9 +12,14 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from functools import cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from headway.core.state import Entry
+from headway.domain.task import Task
+
+if TYPE_CHECKING:
+    from headway.core.ledger import Account, Ledger
+    from headway.core.queue import Shape
 
 #: Bits of a component: microseconds for over a thousand years, or for as long with a factor of 64.
 WIDTH = 56
@@ -31,6 +36,10 @@ class Book(Protocol):
 
     def total(self, entry: Entry) -> int:
         """Processing time of the whole task, in microseconds, as said or learned."""
+        ...
+
+    def level(self, entry: Entry) -> int:
+        """How far ahead the task's account is, under a policy with turns; else 0."""
         ...
 
 
@@ -54,6 +63,37 @@ class Order(Protocol):
         ...
 
 
+@runtime_checkable
+class Turns(Protocol):
+    """A component whose keys change while tasks wait, because it looks at whose they are.
+
+    A policy may have one. It orders accounts (tenants, runs); within an account what follows it in the policy
+    decides.
+
+    Attributes:
+        name: As users write it.
+        classes: Always False: standings change, so nobody is preempted for them.
+        weighted: Accounts are tenants, and their weights count.
+    """
+
+    name: str
+    classes: bool
+    weighted: bool
+
+    def whose(self, task: Task) -> str:
+        """The account of the task."""
+        ...
+
+    def level(self, account: Account, ledger: Ledger) -> int:
+        """How far ahead the account is; the smallest goes first. Must follow from the account and from the
+        capacity alone, and not from the time."""
+        ...
+
+    def cost(self, shape: Shape, micros: int, ledger: Ledger, now: int) -> int:
+        """What processing time on that shape adds to `Account.service`."""
+        ...
+
+
 def shown(name: str, key: int, now: int) -> str:
     """A key of the named order for a reader; `now` in microseconds."""
     show: Callable[[int, int], str] | None = getattr(orders().get(name), "show", None)
@@ -61,11 +101,11 @@ def shown(name: str, key: int, now: int) -> str:
 
 
 @cache
-def orders() -> dict[str, Order]:
+def orders() -> dict[str, Order | Turns]:
     """Every order of this package by name."""
-    found: dict[str, Order] = {}
+    found: dict[str, Order | Turns] = {}
     for module in sorted(info.name for info in pkgutil.iter_modules(__path__)):
-        order: Order | None = getattr(importlib.import_module(f"{__name__}.{module}"), "ORDER", None)
+        order: Order | Turns | None = getattr(importlib.import_module(f"{__name__}.{module}"), "ORDER", None)
         if order is not None:  # else it is what an order is made of
             found[order.name] = order
     return found

@@ -46,7 +46,7 @@ def make_room(world: World, now: int) -> int | None:
     searches = 0
     for shape in _waiting(world, worst):
         while True:
-            entry = shape.head()
+            entry = world.queue.head(shape)
             if entry is None or entry.item is None or world.policy.rank(entry.item[0], entry.boost) >= worst:
                 break
             if shape.search_at > now:
@@ -72,8 +72,8 @@ def _waiting(world: World, worst: int) -> list[Shape]:
         first = queue.first_open()
         return [first[2]] if first is not None else []
     found = []
-    for slot in queue.parked:
-        head = slot[2].head()
+    for slot in queue.parked_heads():
+        head = queue.head(slot[2])
         assert head is not None
         if world.policy.rank(slot[0], head.boost) < worst:
             found.append(slot[2])

@@ -1,0 +1,297 @@
+"""The line when it is somebody's turn: a queue for policies whose keys change while tasks wait.
+
+With `priority > fair > srpt` every placement changes where all tasks of a tenant stand. Their keys do not
+change against one another, though; so tasks are kept in **groups** (all that rank the same before the turn and
+are of one account), each with a heap per shape, and one sorted list says in which order the groups come. A
+change moves the groups of one account in that list and touches no task.
+
+The best head among some shapes is found by walking the list until a group has one of them: mostly the first.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+from heapq import heapify, heappop, heappush
+
+import numpy as np
+
+from headway.core.ledger import STANDING, Account, Ledger
+from headway.core.placement.space import Imagined, Space
+from headway.core.queue import ONE_BY_ONE, Item, Queue, Shape, Slot
+from headway.core.state import Entry
+
+#: With so few shapes to choose from, it is worth counting whether looking through their groups is quicker than
+#: walking.
+_FEW = 4
+
+
+class Lane:
+    """The tasks of one group that ask for the same: a heap with dead elements."""
+
+    __slots__ = ("count", "heap")
+
+    def __init__(self) -> None:
+        self.heap: list[Item] = []
+        self.count = 0
+
+    def first(self) -> Item:
+        """The first in line; there is one."""
+        heap = self.heap
+        while heap[0][2].item is not heap[0]:
+            heappop(heap)
+        return heap[0]
+
+
+class Group:
+    """What waits of one account and ranks the same before the turn.
+
+    Attributes:
+        prefix: The key before the turn.
+        lanes: By shape.
+        place: Its element in the sorted list.
+    """
+
+    __slots__ = ("account", "lanes", "place", "prefix")
+
+    def __init__(self, prefix: int, account: Account) -> None:
+        self.prefix = prefix
+        self.account = account
+        self.lanes: dict[int, Lane] = {}
+        self.place = (prefix, account.standing, self)
+
+    def __lt__(self, other: Group) -> bool:
+        raise AssertionError(f"{self.account.name} stands twice at {self.prefix}")
+
+
+class TurnQueue(Queue):
+    """All shapes, and whose turn it is.
+
+    Args:
+        ledger: Of the accounts.
+        shift: Bits behind the turn in a key.
+    """
+
+    def __init__(self, ledger: Ledger, shift: int) -> None:
+        super().__init__()
+        self.ledger = ledger
+        self._shift = shift
+        self._below = shift + STANDING
+        self._order: list[tuple[int, int, Group]] = []
+        #: Shapes with a queue: not parked, and parked. By shape, the groups that have some.
+        self.open: dict[int, Shape] = {}
+        self.closed: dict[int, Shape] = {}
+        self._of: dict[int, dict[Group, None]] = {}
+        ledger.moved = self._moved
+        for account in ledger.accounts.values():
+            account.groups = {}  # of a former queue
+
+    # ── who comes and goes ──────────────────────────────────────────────────────────────────────────────────
+
+    def push(self, entry: Entry, key: int) -> None:
+        """Puts a task in line."""
+        item = (key, entry.seq, entry)
+        entry.item = item
+        account, prefix = self.ledger.account(entry), key >> self._below
+        group = account.groups.get(prefix)
+        if group is None:
+            group = account.groups[prefix] = Group(prefix, account)
+            insort(self._order, group.place)
+        shape = entry.shape
+        lane = group.lanes.get(shape.id)
+        if lane is None:
+            lane = group.lanes[shape.id] = Lane()
+            self._of.setdefault(shape.id, {})[group] = None
+        heappush(lane.heap, item)
+        lane.count += 1
+        shape.count += 1
+        self.size += 1
+        if not shape.parked:
+            self.open[shape.id] = shape
+        if lane.heap[0] is item:
+            self.arrived[shape.id] = shape
+
+    def remove(self, entry: Entry) -> None:
+        """Takes a task out of the line."""
+        item, shape = entry.item, entry.shape
+        assert item is not None
+        group = self.ledger.account(entry).groups[item[0] >> self._below]
+        lane = group.lanes[shape.id]
+        entry.item = None
+        lane.count -= 1
+        shape.count -= 1
+        self.size -= 1
+        if not lane.count:
+            self._end_lane(group, shape)
+        elif len(lane.heap) > 2 * lane.count + 64:
+            lane.heap = [item for item in lane.heap if item[2].item is item]
+            heapify(lane.heap)
+        if not shape.count:
+            shape.parked = False
+            self._is_parked[shape.id] = False
+            self.open.pop(shape.id, None)
+            self.closed.pop(shape.id, None)
+
+    def _end_lane(self, group: Group, shape: Shape) -> None:
+        del group.lanes[shape.id]
+        groups = self._of[shape.id]
+        del groups[group]
+        if not groups:
+            del self._of[shape.id]
+        if not group.lanes:
+            del self._order[bisect_left(self._order, group.place)]
+            del group.account.groups[group.prefix]
+
+    def _moved(self, account: Account) -> None:
+        order = self._order
+        for group in account.groups.values():
+            del order[bisect_left(order, group.place)]
+            group.place = (group.prefix, account.standing, group)
+            insort(order, group.place)
+
+    def reload(self, queued: list[Entry]) -> None:
+        """From a snapshot: the tasks have their keys, the shapes know whether they are parked."""
+        parked = [shape for shape in self.shapes if shape.parked]
+        for shape in parked:
+            shape.parked = False
+        for shape in self.shapes:
+            shape.count, shape.heap = 0, []
+        self.size = 0
+        for entry in queued:
+            assert entry.item is not None
+            self.push(entry, entry.item[0])
+        for shape in parked:
+            self.park(shape)
+
+    # ── parking ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def park(self, shape: Shape) -> None:
+        """The shape fits nowhere."""
+        shape.parked = True
+        self._is_parked[shape.id] = True
+        self.open.pop(shape.id, None)
+        self.closed[shape.id] = shape
+
+    def unpark(self, shape: Shape) -> None:
+        """The shape may fit anywhere again."""
+        if shape.parked:
+            shape.parked = False
+            self._is_parked[shape.id] = False
+            self.closed.pop(shape.id, None)
+            self.open[shape.id] = shape
+
+    def fitting(self, space: Space) -> list[Shape]:
+        """The parked shapes that fit this node."""
+        if not space.open:
+            return []
+        if len(self.closed) <= ONE_BY_ONE:
+            return [shape for shape in self.closed.values() if space.fits(shape)]
+        columns = self._columns
+        mask = self._is_parked & (columns[0] <= space.cpu) & (columns[1] <= space.memory)
+        mask &= columns[2] <= space.reach
+        shapes = [self.shapes[index] for index in np.flatnonzero(mask).tolist()]
+        return [shape for shape in shapes if space.fits(shape)]
+
+    # ── who is next ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def full(self, entry: Entry, key: int) -> int:
+        """The key with the standing of the task's account as it is now."""
+        return key + (self.ledger.account(entry).standing << self._shift)
+
+    def best_of(self, shapes: dict[int, Shape]) -> Slot | None:
+        """The first in line among the tasks of these shapes."""
+        if len(shapes) <= _FEW:
+            count = sum(len(self._of.get(ident, ())) for ident in shapes)
+            if not count:
+                return None
+            if count * count < len(self._order):
+                groups = (group for ident in shapes for group in self._of.get(ident, ()))
+                return self._head(min(groups, key=_place), shapes)
+        for _, _, group in self._order:
+            found = self._head(group, shapes)
+            if found is not None:
+                return found
+        return None
+
+    def _head(self, group: Group, shapes: dict[int, Shape]) -> Slot | None:
+        """The first in line of a group among these shapes."""
+        lanes, best, which = group.lanes, None, 0
+        if len(shapes) < len(lanes):
+            for ident in shapes:
+                lane = lanes.get(ident)
+                if lane is not None:
+                    item = lane.first()
+                    if best is None or item[0] < best[0] or (item[0] == best[0] and item[1] < best[1]):
+                        best, which = item, ident
+        else:
+            for ident, lane in lanes.items():
+                if ident in shapes:
+                    item = lane.first()
+                    if best is None or item[0] < best[0] or (item[0] == best[0] and item[1] < best[1]):
+                        best, which = item, ident
+        if best is None:
+            return None
+        return (best[0] + (group.account.standing << self._shift), best[1], shapes[which])
+
+    def first_open(self) -> Slot | None:
+        """The best head of a shape that is not parked, or None."""
+        return self.best_of(self.open) if self.open else None
+
+    def slot(self, shape: Shape) -> Slot | None:
+        """The shape's head with its present key, or None."""
+        return self.best_of({shape.id: shape}) if shape.count else None
+
+    def head(self, shape: Shape) -> Entry | None:
+        """The shape's first in line, or None."""
+        if not shape.count:
+            return None
+        groups = self._of[shape.id]
+        if len(groups) * len(groups) < len(self._order):
+            return min(groups, key=_place).lanes[shape.id].first()[2]
+        for _, _, group in self._order:
+            lane = group.lanes.get(shape.id)
+            if lane is not None:
+                return lane.first()[2]
+        raise AssertionError(f"shape {shape.demand}: {shape.count} queued, and no group has one")
+
+    def parked_heads(self) -> Iterator[Slot]:
+        """The parked shapes' heads in line, each shape once."""
+        seen: dict[int, None] = {}
+        for _, standing, group in self._order:
+            found = []
+            for ident, lane in group.lanes.items():
+                if ident in self.closed and ident not in seen:
+                    item = lane.first()
+                    found.append((item[0] + (standing << self._shift), item[1], self.closed[ident]))
+            for slot in sorted(found):
+                seen[slot[2].id] = None
+                yield slot
+
+    def rival(self, space: Space, imagined: Imagined, shape: Shape, strict: bool) -> Slot | None:
+        """The best head of any other shape that would fit this node as imagined; under strict the best head
+        at all."""
+        if strict:
+            return self.best_of({s.id: s for s in self.open.values() if s is not shape})
+        fitting = {
+            other.id: other
+            for other in self.closed.values()
+            if other is not shape and (not other.pin or other.pin == space.name) and imagined.fits(other)
+        }
+        return self.best_of(fitting) if fitting else None
+
+    def in_order(self, shape: Shape) -> list[Item]:
+        """Everything queued of a shape, first in line first."""
+        return sorted(
+            (item[0] + (group.account.standing << self._shift), item[1], item[2])
+            for group in self._of.get(shape.id, ())
+            for item in group.lanes[shape.id].heap
+            if item[2].item is item
+        )
+
+    def groups(self) -> list[Group]:
+        """All of them, in line."""
+        return [group for _, _, group in self._order]
+
+
+def _place(group: Group) -> tuple[int, int, Group]:
+    return group.place
