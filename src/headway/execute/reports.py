@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 
 from headway.bus.messages import ReportRow
 
-#: Seconds within which the end of an attempt is told that others follow on its train. A sixth of a train: its lease is
+#: Seconds within which the end of an attempt is told that others follow on its train. A quarter of a train: its lease is
 #: lengthened in time all the same, and a message carries several ends instead of one.
-_RIDE = 0.008
+_RIDE = 0.012
 #: After a report of more than `_FEW` rows the next one gathers for so long (seconds); else rows go at once.
 _GATHER, _FEW = 0.0015, 8
 #: A report of so many rows, or of about so many bytes, is full. A broker takes 8 MB; JSON may need 6 bytes
