@@ -19,13 +19,13 @@ from headway.domain.units import parse_bytes, parse_milli
 from headway.errors import Invalid
 
 FILE_NAME = "headway.toml"
-DISCIPLINES = ("strict", "skip")
+DISCIPLINES = ("strict", "skip", "backfill", "easy")
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Who goes first. `order` is a composition such as `priority > srpt`; `discipline` is `strict` or
-    `skip`.
+    """Who goes first. `order` is a composition such as `priority > srpt`; `discipline` is `strict`,
+    `skip`, `backfill` or `easy`.
     """
 
     order: str = "priority > fcfs"

@@ -221,8 +221,10 @@ def test_a_policy_that_does_not_exist_is_refused_and_nothing_changes(drive) -> N
         h.engine.apply(PolicySet("priority > srtp"), 0)
     with pytest.raises(Invalid, match="names an order twice"):
         h.engine.apply(PolicySet("fcfs > fcfs"), 0)
-    with pytest.raises(Invalid, match=r"no discipline 'lenient'.*\n.*skip, strict"):
+    with pytest.raises(Invalid, match=r"no discipline 'lenient'.*\n.*skip, strict, backfill, easy"):
         h.engine.apply(PolicySet("fcfs", "lenient"), 0)
+    with pytest.raises(Invalid, match="did you mean 'backfill'"):
+        h.engine.apply(PolicySet("fcfs", "backfil"), 0)
     assert h.engine.snapshot() == before
 
 

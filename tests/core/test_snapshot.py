@@ -36,8 +36,8 @@ def test_it_is_plain_json_and_comes_back_whole(drive) -> None:
 
 
 def test_another_logics_snapshot_is_refused() -> None:
-    tree = {**Engine().snapshot(), "logic": "0"}
-    with pytest.raises(Invalid, match="made with logic '0'"):
+    tree = {**Engine().snapshot(), "logic": "1"}
+    with pytest.raises(Invalid, match="made with logic '1'"):
         Engine.restore(tree)
 
 

@@ -29,7 +29,12 @@ def up(
         str | None, typer.Option("--policy", metavar="ORDER", help='Who goes first, e.g. "priority > srpt".')
     ] = None,
     discipline: Annotated[
-        str | None, typer.Option("--discipline", help="strict: nobody overtakes; skip: what fits may go.")
+        str | None,
+        typer.Option(
+            "--discipline",
+            help="strict: nobody overtakes; skip: what fits may go; backfill: what ends before the head can start; "
+            "easy: also what the head fits beside.",
+        ),
     ] = None,
     broker: Annotated[
         str | None, typer.Option("--broker", metavar="URL", help="An MQTT broker of your own.")

@@ -25,7 +25,7 @@ from headway.domain.units import MILLI, SECOND
 from headway.errors import Invalid
 
 #: Changes whenever the same events would be decided differently: a journal says which logic it was made with.
-LOGIC = "1"
+LOGIC = "2"
 
 
 class Engine:
@@ -33,7 +33,7 @@ class Engine:
 
     Args:
         order: Orders from the most to the least important, e.g. `priority > srpt`.
-        discipline: `skip` or `strict`.
+        discipline: `skip`, `strict`, `backfill` or `easy`.
         seed: For policies that draw lots; none of the built-in ones does.
         train_span: Microseconds of work that a lease should hold; 0 for no trains.
         preempt: Whether a better priority class may preempt a worse.
@@ -320,6 +320,7 @@ class Engine:
         self.world.move(member.entry, Move.START)
         member.started = member.saved_at = now
         lease = member.lease
+        self.world.nodes.stirred[lease.space.index] = lease.space
         if member.recalled:
             member.recalled = False
             lease.recalls -= 1

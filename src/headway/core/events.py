@@ -141,7 +141,7 @@ class AttemptEnded:
 
 @dataclass(frozen=True, slots=True)
 class PolicySet:
-    """The policy changes from now on, e.g. `priority > srpt`, `strict` or `skip`."""
+    """The policy changes from now on, e.g. `priority > srpt` under `skip`, `strict` or `backfill`."""
 
     order: str
     discipline: str = "skip"

@@ -159,10 +159,13 @@ def _queued(world: World, entry: Entry, now: int) -> dict[str, Any]:
     assert entry.item is not None
     before = world.queue.ahead(entry)
     spaces = [space for space in world.nodes.all if not space.gone]
+    kept = world.reservation
     blocked: dict[str, int] = {}
     nodes = []
     for space in spaces:
         label, asked, free = space.blocker(entry.shape) or ("fits", 0, 0)
+        if label == "fits" and kept is not None and kept.space is space:
+            label = "reserved"
         lacks = space.node.lacks(entry.task.demand)
         could = lacks is None
         if lacks is not None:
@@ -185,8 +188,10 @@ def _queued(world: World, entry: Entry, now: int) -> dict[str, Any]:
         "closest": close,
         "held_by": _holders(nodes[0][3], now) if nodes and not nodes[0][0] else [],
     }
-    if world.policy.strict and before:
-        facts["head_of_line"] = before[0][2].task.id
+    if kept is not None:
+        facts["reservation"] = {"task": kept.task, "node": kept.space.name, "in": max(kept.at - now, 0)}
+    if world.policy.strict and (before or world.head) and world.head != entry.task.id:
+        facts["head_of_line"] = world.head or before[0][2].task.id
     return facts
 
 
@@ -270,6 +275,10 @@ def _queued_lines(facts: dict[str, Any]) -> list[str]:
         lines.append(f"and {facts['place'] - 1 - len(facts['ahead'])} more")
     if "head_of_line" in facts:
         lines.append(f"nothing overtakes the head of the line, {facts['head_of_line']}")
+    if "reservation" in facts:
+        kept = facts["reservation"]
+        soon = f"in {show_time(kept['in'])}" if kept["in"] else "as soon as what is there has ended"
+        lines.append(f"{kept['node']} is reserved for {kept['task']}, expected to have room {soon}")
     counts = ", ".join(
         f"{count} by {label}" if label != "fits" else f"{count} have room"
         for label, count in facts["blocked"].items()
@@ -328,6 +337,9 @@ def _because(placed: dict[str, Any]) -> str:
         elif "freed_nodes" in placed:
             text += f" (of {placed['freed_nodes']} just freed, nothing else had room)"
         return text
+    if placed["code"] == "backfill":
+        ahead = f" without delaying {placed['for']}" if "for" in placed else ""
+        return f"backfilled{ahead}, {_left(placed['score'])}"
     if placed["code"] == "preempts":
         return f"room was made for it by preempting {len(placed['victims'])} in {show_time(placed['waited'])}"
     if placed["code"] == "successor":

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
 
+from headway.core.admission import backfill
+from headway.core.admission.line import head_of_line
 from headway.core.decisions import Reason
 from headway.core.placement.best_fit import score
 from headway.core.placement.space import Space
-from headway.core.queue import Shape, Slot
+from headway.core.queue import Slot
+from headway.core.state import Entry
 from headway.core.turns import TurnQueue
 from headway.core.world import World
 
@@ -24,6 +27,8 @@ def place_all(world: World, now: int) -> None:
     """Grants everything that fits, under the policy's discipline."""
     if world.policy.strict:
         _strict(world, now)
+    elif world.policy.backfill:
+        backfill.place(world, now)
     elif isinstance(world.queue, TurnQueue):
         _by_turns(world, world.queue, now)
     else:
@@ -33,11 +38,13 @@ def place_all(world: World, now: int) -> None:
 
 def _strict(world: World, now: int) -> None:
     """Nothing overtakes the head of the line, whatever it asks for."""
-    while (slot := world.queue.first_open()) is not None:
-        space = world.nodes.best(slot[2])
+    while (entry := head_of_line(world, world.queue.first_open())) is not None:
+        space = world.nodes.best(entry.shape)
         if space is None:
+            world.head = entry.task.id
             return
-        _on_best(world, slot[2], space, now)
+        _on_best(world, entry, space, now)
+    world.head = None
 
 
 def _skip(world: World, now: int) -> None:
@@ -56,7 +63,9 @@ def _skip(world: World, now: int) -> None:
             if best is None:
                 queue.park(shape)
             else:
-                _on_best(world, shape, best, now)
+                head = queue.head(shape)
+                assert head is not None
+                _on_best(world, head, best, now)
         elif found is not None:
             heappop(tries)
             space = nodes.all[found[3]]
@@ -97,7 +106,9 @@ def _by_turns(world: World, queue: TurnQueue, now: int) -> None:
                 queue.park(shape)
                 del candidates[shape.id]
                 continue
-            _on_best(world, shape, best, now)
+            head = queue.head(shape)
+            assert head is not None
+            _on_best(world, head, best, now)
             space = best
         if not shape.count:
             candidates.pop(shape.id, None)
@@ -111,9 +122,8 @@ def _by_turns(world: World, queue: TurnQueue, now: int) -> None:
             freed[space.index] = still
 
 
-def _on_best(world: World, shape: Shape, space: Space, now: int) -> None:
-    head = world.queue.head(shape)
-    assert head is not None
+def _on_best(world: World, entry: Entry, space: Space, now: int) -> None:
+    shape = entry.shape
     left = score(shape, space)
     other = world.nodes.runner_up(shape)
     if other is None:
@@ -122,7 +132,7 @@ def _on_best(world: World, shape: Shape, space: Space, now: int) -> None:
         reason = Reason(
             "best_fit", (("alternative", other[0]), ("alternative_score", other[1]), ("score", left))
         )
-    world.place(head, space, reason, now)
+    world.place(entry, space, reason, now)
 
 
 def _try(world: World, space: Space, tries: list[Try]) -> None:

@@ -13,7 +13,9 @@ from headway.core.state import Entry
 from headway.errors import Invalid
 
 #: `strict`: nothing overtakes the head of the line. `skip`: what does not fit is skipped until it does.
-DISCIPLINES = ("skip", "strict")
+#: `backfill`: a place is reserved for the head of the line, and what will have ended by then may go; `easy`:
+#: also what the head fits beside.
+DISCIPLINES = ("skip", "strict", "backfill", "easy")
 
 
 class Policy:
@@ -38,7 +40,9 @@ class Policy:
                 f"policy {text!r} names an order twice", hint=f"write {' > '.join(dict.fromkeys(names))!r}"
             )
         if discipline not in DISCIPLINES:
-            raise Invalid(f"no discipline {discipline!r}", hint=f"one of: {', '.join(DISCIPLINES)}")
+            close = difflib.get_close_matches(discipline, DISCIPLINES, 1)
+            hint = f"did you mean {close[0]!r}? one of: " if close else "one of: "
+            raise Invalid(f"no discipline {discipline!r}", hint=hint + ", ".join(DISCIPLINES))
         turns = [part for part in parts if isinstance(part, Turns)]
         if len(turns) > 1:
             raise Invalid(
@@ -48,6 +52,8 @@ class Policy:
         self.text = " > ".join(names)
         self.discipline = discipline
         self.strict = discipline == "strict"
+        self.backfill = discipline in ("backfill", "easy")
+        self.beside = discipline == "easy"
         self.turns = turns[0] if turns else None
         split = parts.index(turns[0]) if turns else len(parts)
         self._before: list[Order] = [part for part in parts[:split] if not isinstance(part, Turns)]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, merge
 from itertools import islice
 
 import numpy as np
@@ -288,6 +288,16 @@ class Queue:
         slots = [self.shapes[index].slot for index in fitting if space.fits(self.shapes[index])]
         return min((slot for slot in slots if slot is not None), default=None)
 
+    def fitting(self, space: Space) -> list[Shape]:
+        """The parked shapes that fit this node."""
+        if not space.open:
+            return []
+        return [slot[2] for slot in self.parked if space.fits(slot[2])]
+
+    def line(self, shapes: list[Shape], limit: int) -> list[Entry]:
+        """The first tasks of these shapes, in line."""
+        return [item[2] for item in islice(merge(*(lazily(shape.heap) for shape in shapes)), limit)]
+
     def rival(self, space: Space, imagined: Imagined, shape: Shape, strict: bool) -> Slot | None:
         """The best head of any other shape that would fit this node as imagined; under strict the best head
         at all."""
@@ -309,3 +319,15 @@ class Queue:
     def waiting(self) -> Iterator[Item]:
         """Everything queued, in the order of the policy."""
         return iter(sorted(item for shape in self.shapes for item in self.in_order(shape)))
+
+
+def lazily(heap: list[Item]) -> Iterator[Item]:
+    """The living elements of a heap in order, without sorting more than is asked for."""
+    frontier = [(heap[0], 0)] if heap else []
+    while frontier:
+        item, index = heappop(frontier)
+        if item[2].item is item:
+            yield item
+        for child in (2 * index + 1, 2 * index + 2):
+            if child < len(heap):
+                heappush(frontier, (heap[child], child))

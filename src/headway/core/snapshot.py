@@ -18,7 +18,7 @@ from headway.core.decisions import Decision, Reason
 from headway.core.events import TaskOffered
 from headway.core.placement.space import Space
 from headway.core.policy import Policy
-from headway.core.state import Claim, Entry, Lease, Member, Past, State
+from headway.core.state import Claim, Entry, Lease, Member, Past, Reservation, State
 from headway.core.world import Settings, World
 from headway.domain.override import Override
 from headway.domain.resources import Demand, Node
@@ -56,6 +56,8 @@ def take(world: World) -> Tree:
         "stale": world.stale,
         "weights": [list(pair) for pair in world.weights.items()],
         "ledger": world.ledger.tree() if world.ledger is not None else None,
+        "head": world.head,
+        "reservation": [kept.task, kept.space.index, kept.at] if (kept := world.reservation) else None,
         "next": [world.next_seq, world.next_lease],
     }
 
@@ -84,6 +86,9 @@ def load(tree: Tree) -> World:
         _unlease(world, row)
     for row in tree["claims"]:
         _unclaim(world, row)
+    world.head = tree.get("head")
+    kept = tree.get("reservation")
+    world.reservation = Reservation(kept[0], world.nodes.all[kept[1]], kept[2]) if kept else None
     world.fences = {
         task: (attempt, bool(unused), done, times, rest[0] if rest else 0)
         for task, attempt, unused, done, times, *rest in tree["fences"]

@@ -259,6 +259,18 @@ class Claim:
         return not (self.cpu or self.memory or any(self.gpus.values()) or any(self.other.values()))
 
 
+class Reservation(NamedTuple):
+    """What backfilling keeps for the head of the line.
+
+    Attributes:
+        at: When the node should have room for it, in microseconds.
+    """
+
+    task: str
+    space: Space
+    at: int
+
+
 class Past(NamedTuple):
     """What is kept of an attempt that ended, for `why`.
 

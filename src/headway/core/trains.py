@@ -69,6 +69,9 @@ def _fill_one(world: World, lease: Lease, part: int, now: int) -> None:
     shape.thirsty.pop(lease.id, None)
     if lease.recalls or lease.slow or lease.evicting or not lease.space.open or lease.outstanding * 2 > span:
         return
+    kept = world.reservation
+    if kept is not None and kept.space is lease.space:
+        return  # topped up again and again, it would never come free for the head of the line
     followers = _followers(world, lease, lease.members)
     rival: Slot | None = None
     looked = False
@@ -79,6 +82,9 @@ def _fill_one(world: World, lease: Lease, part: int, now: int) -> None:
             return
         length = ride(world, entry)
         if length is None or len(lease.members) >= entry.family.cap or lease.outstanding + length > span:
+            return
+        if world.policy.strict and world.head is not None and world.head != entry.task.id:
+            shape.thirsty[lease.id] = None
             return
         if not looked:
             imagined = Imagined(lease.space, (lease,))

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, merge
+from itertools import islice
 
 import numpy as np
 
 from headway.core.ledger import STANDING, Account, Ledger
 from headway.core.placement.space import Imagined, Space
-from headway.core.queue import ONE_BY_ONE, Item, Queue, Shape, Slot
+from headway.core.queue import ONE_BY_ONE, Item, Queue, Shape, Slot, lazily
 from headway.core.state import Entry
 
 #: With so few shapes to choose from, it is worth counting whether looking through their groups is quicker than
@@ -266,6 +267,17 @@ class TurnQueue(Queue):
             for slot in sorted(found):
                 seen[slot[2].id] = None
                 yield slot
+
+    def line(self, shapes: list[Shape], limit: int) -> list[Entry]:
+        """The first tasks of these shapes, in line as it is now."""
+        found: list[Entry] = []
+        wanted = {shape.id for shape in shapes}
+        for _, _, group in self._order:
+            heaps = (lazily(lane.heap) for ident, lane in group.lanes.items() if ident in wanted)
+            found += [item[2] for item in islice(merge(*heaps), limit - len(found))]
+            if len(found) == limit:
+                break
+        return found
 
     def rival(self, space: Space, imagined: Imagined, shape: Shape, strict: bool) -> Slot | None:
         """The best head of any other shape that would fit this node as imagined; under strict the best head

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from heapq import heappop, heappush
 from typing import Any
 
+from headway.core.admission.outlook import Outlook
 from headway.core.capacity.estimates import Estimates
 from headway.core.decisions import Decision, Dropped, Lost, Reason, Recall, Start
 from headway.core.ledger import Ledger
@@ -19,7 +20,7 @@ from headway.core.placement.nodes import Nodes
 from headway.core.placement.space import Space
 from headway.core.policy import Policy
 from headway.core.queue import Queue
-from headway.core.state import TABLE, Claim, Entry, Lease, Member, Move, Past, State, refuse
+from headway.core.state import TABLE, Claim, Entry, Lease, Member, Move, Past, Reservation, State, refuse
 from headway.core.turns import TurnQueue
 from headway.domain.task import Task
 from headway.domain.units import SECOND
@@ -106,6 +107,11 @@ class World:
         self.counts: dict[State, int] = dict.fromkeys(State, 0)
         self.stale = 0
         self.out: list[Decision] = []
+        #: Under all disciplines but `skip`: the head of the line that the last decision found no place for.
+        self.head: str | None = None
+        #: Under `backfill`: what was kept for the head of the line in the last decision.
+        self.reservation: Reservation | None = None
+        self.outlook = Outlook()
         self.next_seq = 1
         self.next_lease = 1
         self.line_up()
@@ -113,6 +119,7 @@ class World:
     def line_up(self) -> None:
         """The ledger and the queue that the policy needs; nothing is queued in it."""
         turns, former = self.policy.turns, self.queue
+        self.head, self.reservation, self.outlook = None, None, Outlook()
         if turns is None:
             self.ledger, self.queue = None, Queue()
         else:
@@ -149,6 +156,11 @@ class World:
         """Where the task stands now, queued or not."""
         key = entry.item[0] if entry.item is not None else self.policy.key(entry, self)
         return self.queue.full(entry, key)
+
+    def rank(self, entry: Entry) -> int:
+        """The class of a queued task; smaller is better."""
+        assert entry.item is not None
+        return self.policy.rank(entry.item[0], entry.boost)
 
     def admit(self, task: Task, not_before: int, now: int) -> None:
         """A task that is not here comes in; fencing goes on where it left."""
@@ -291,6 +303,7 @@ class World:
         lease.members.append(member)
         lease.next += 1
         lease.outstanding += member.expected
+        self.nodes.stirred[lease.space.index] = lease.space
         if self.ledger is not None:
             self.ledger.granted(member, now)
         if len(lease.members) > 1:
@@ -318,6 +331,7 @@ class World:
         if self.ledger is not None:
             self.ledger.ended(member, lease.members[0] if lease.members else None, first, ran, now)
         lease.outstanding -= member.expected
+        self.nodes.stirred[lease.space.index] = lease.space
         if member.recalled:
             lease.recalls -= 1
         self._count_rank(member.rank, -1)

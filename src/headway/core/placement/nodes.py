@@ -33,6 +33,8 @@ class Nodes:
         self._base = 0
         #: Nodes on which something came free since the parked shapes were last tried against them.
         self.freed: dict[int, Space] = {}
+        #: Nodes on which anything changed that says when they have room; for `backfill`, which clears it.
+        self.stirred: dict[int, Space] = {}
         # Columns by node: cpu, memory, reach (-1 where nothing may be placed), level, number of its size.
         # Nodes in `_behind` changed since they were written.
         self._columns: npt.NDArray[np.int64] = np.zeros((5, 16), np.int64)
@@ -53,6 +55,7 @@ class Nodes:
         """To be told after every change of a node."""
         self._log.append(space.index)
         self._behind[space.index] = None
+        self.stirred[space.index] = space
         if freed:
             self.freed[space.index] = space
         if len(self._log) > 4 * len(self.all) + 1024:
@@ -92,6 +95,15 @@ class Nodes:
         _, best, _ = heappop(shape.fits)  # dies with the placement anyway
         space = self._first(shape, without=best)
         return (space.name, shape.fits[0][0]) if space is not None else None
+
+    def best_but_one(self, shape: Shape) -> Space | None:
+        """After `best`: the best of all other nodes."""
+        if shape.pin:
+            return None
+        top = heappop(shape.fits)
+        space = self._first(shape, without=top[1])
+        heappush(shape.fits, top)
+        return space
 
     def _catch_up(self, shape: Shape) -> None:
         """Scores what changed since the shape last looked."""

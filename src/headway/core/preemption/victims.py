@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from headway.core.admission.line import head_of_line
 from headway.core.decisions import Preempt, Reason
 from headway.core.placement.space import Imagined, Space, pick_devices
 from headway.core.queue import Shape
@@ -43,10 +44,10 @@ def make_room(world: World, now: int) -> int | None:
         return None
     wake: int | None = None
     worst = max(world.ranks)
-    searches = 0
+    searches, strict = 0, world.policy.strict
     for shape in _waiting(world, worst):
         while True:
-            entry = world.queue.head(shape)
+            entry = head_of_line(world, world.queue.slot(shape)) if strict else world.queue.head(shape)
             if entry is None or entry.item is None or world.policy.rank(entry.item[0], entry.boost) >= worst:
                 break
             if shape.search_at > now:
@@ -69,8 +70,8 @@ def _waiting(world: World, worst: int) -> list[Shape]:
     line."""
     queue = world.queue
     if world.policy.strict:
-        first = queue.first_open()
-        return [first[2]] if first is not None else []
+        head = head_of_line(world, queue.first_open())
+        return [head.shape] if head is not None else []
     found = []
     for slot in queue.parked_heads():
         head = queue.head(slot[2])

@@ -108,7 +108,7 @@ class PolicyBody(Body):
     """Who goes first from now on."""
 
     order: str = Field(min_length=1, max_length=200, examples=["priority > srpt"])
-    discipline: Literal["strict", "skip"] = "skip"
+    discipline: Literal["strict", "skip", "backfill", "easy"] = "skip"
 
 
 class OverrideBody(Body):

@@ -1,0 +1,1 @@
+"""Who may go at all, and what is kept free for whom."""

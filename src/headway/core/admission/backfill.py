@@ -1,0 +1,117 @@
+"""Backfill: nothing delays the head of the line, and what does not delay it may go.
+
+The first task that does not fit gets a *reservation*: the node and the moment at which by all expectations it
+will have room. It stays the head until it starts; only a better class or a boost overtakes it. Tasks behind it
+may start on any other node, and on that one if they will have ended by then. `easy` also lets go what the head
+would still fit beside: that is EASY to the letter (Lifka 1995; Feitelson and Weil 1998). `backfill` leaves it
+out, as the simulator behind the published tables does (Zhang et al., SC 2020): long tasks beside the head make
+the next head wait. A task that no node could hold even when empty is passed over, or everything would wait for
+ever.
+
+Expected ends are those of the estimates: a start and what its members were reckoned to take, also if that is
+over. So nothing becomes possible by mere waiting, and what an event did not change need not be tried again.
+"""
+
+from __future__ import annotations
+
+from headway.core.admission.line import head_of_line
+from headway.core.admission.outlook import expected_end
+from headway.core.decisions import Reason
+from headway.core.placement.best_fit import score
+from headway.core.placement.nodes import Nodes
+from headway.core.placement.space import Imagined, pick_devices
+from headway.core.queue import Queue, Shape, Slot
+from headway.core.state import Entry, Reservation
+from headway.core.world import World
+
+#: Tasks behind the head that are looked at in one decision (Slurm's `bf_max_job_test` is 500).
+DEPTH = 1_024
+
+
+def place(world: World, now: int) -> None:
+    """Grants in order while it fits, reserves for the first that does not, and backfills."""
+    queue, nodes = world.queue, world.nodes
+    for space in nodes.freed.values():
+        for shape in queue.fitting(space):
+            queue.unpark(shape)
+    world.reservation = None
+    while (entry := head_of_line(world, _first(queue, nodes))) is not None:
+        shape = entry.shape
+        best = None if shape.parked else nodes.best(shape)
+        if best is None:
+            queue.park(shape)
+            if not _possible(nodes, shape):
+                world.head = None  # a node shrank or left; `_first` passes it over from now on
+                continue
+            world.head = entry.task.id
+            break
+        world.place(entry, best, Reason("best_fit", (("score", score(shape, best)),)), now)
+    if entry is None:
+        world.head = None
+        return
+    found = world.outlook.earliest(nodes, entry.shape)
+    if found is not None:
+        world.reservation = Reservation(entry.task.id, found[1], found[0])
+    _behind(world, entry.shape, now)
+
+
+def _possible(nodes: Nodes, shape: Shape) -> bool:
+    """Whether some node could hold the shape if it were empty."""
+    return any(
+        space.open and (not shape.pin or shape.pin == space.name) and not space.node.lacks(shape.demand)
+        for space in nodes.all
+    )
+
+
+def _first(queue: Queue, nodes: Nodes) -> Slot | None:
+    """The first in line, without those that no node could hold."""
+    first = queue.first_open()
+    for slot in queue.parked_heads():
+        if first is not None and first < slot:
+            break
+        if _possible(nodes, slot[2]):
+            return slot
+    return first
+
+
+def _behind(world: World, head: Shape, now: int) -> None:
+    """Starts what does not delay the reservation: better classes first, and of one class who came first."""
+    queue, nodes = world.queue, world.nodes
+    shapes = [shape for shape in queue.shapes if shape.count and not shape.parked]
+    line = queue.line(shapes, DEPTH) if shapes else []
+    line.sort(key=lambda entry: (-entry.boost, world.rank(entry), entry.task.release, entry.seq))
+    for entry in line:
+        shape = entry.shape
+        if shape.parked:
+            continue
+        best = nodes.best(shape)
+        if best is None:
+            queue.park(shape)
+            continue
+        kept = world.reservation
+        if kept is not None and best is kept.space and not harmless(world, entry, head, now):
+            best = nodes.best_but_one(shape)
+            if best is None:
+                continue
+        facts = () if kept is None else (("for", kept.task),)
+        world.place(entry, best, Reason("backfill", (*facts, ("score", score(shape, best)))), now)
+
+
+def harmless(world: World, entry: Entry, head: Shape, now: int) -> bool:
+    """Whether a task that fits on the reserved node may start there: it will be gone in time, or (`easy`) the
+    head fits beside it."""
+    kept = world.reservation
+    assert kept is not None
+    if now + world.remaining(entry) < kept.at:
+        return True
+    if not world.policy.beside:
+        return False
+    space, shape = kept.space, entry.shape
+    room = Imagined(space, (lease for lease in space.leases.values() if expected_end(lease) <= kept.at))
+    room.cpu -= shape.cpu
+    room.memory -= shape.memory
+    for name, amount in shape.other:
+        room.other[name] = room.other.get(name, 0) - amount
+    for device in pick_devices(space.devices, shape):
+        room.devices[device] -= shape.per_device
+    return room.fits(head)
