@@ -1,0 +1,597 @@
+"""The production engine under a virtual clock.
+
+The engine is the service's own, reasons and all: this file only plays what surrounds it. It is the planner (offers
+what is ready, and what is one step behind, with what that waits for; offers again what a lost node took), the executors
+(members of a lease run one after another, recalls are acknowledged, a preempted attempt checkpoints within its grace
+and stops) and the nodes (which may fail).
+
+Time jumps from event to event: everything that happens at one moment is applied, then the engine decides, and what it
+decides is carried out, until it has nothing more to say. Nothing polls: when the engine could do something without
+an event, `wake_at` says when.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any, NamedTuple
+
+from headway.core.decisions import Decision, Dropped, Lost, Preempt, Recall, Start, Stop
+from headway.core.engine import Engine
+from headway.core.events import (
+    AttemptCheckpointed,
+    AttemptEnded,
+    AttemptReturned,
+    AttemptStarted,
+    Event,
+    NodeJoined,
+    NodeLost,
+    Outcome,
+    TaskOffered,
+    TaskWithdrawn,
+)
+from headway.domain.units import MILLI
+from headway.errors import Invalid
+from headway.sim.choice import Choice
+from headway.sim.cluster import Cluster
+from headway.sim.injected import Injected
+from headway.sim.trace import Job, Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How tasks behave while they run; times in microseconds.
+
+    Attributes:
+        checkpoint: What writing a checkpoint costs; None: tasks write none, and what is preempted starts over.
+        every: Processing time after which a task writes one unasked; 0 for never.
+        restart: What an attempt pays before it goes on from a checkpoint.
+        latency: One way between scheduler and executor.
+        losses: A task that lost more attempts with their nodes than this has failed.
+    """
+
+    checkpoint: int | None = None
+    every: int = 0
+    restart: int = 0
+    latency: int = 0
+    losses: int = 10
+
+    def __post_init__(self) -> None:
+        if min(self.checkpoint or 0, self.every, self.restart, self.latency, self.losses) < 0:
+            raise Invalid(f"a negative amount in {self}")
+        if self.every and self.checkpoint is None:
+            raise Invalid(
+                "tasks write checkpoints, but not at what cost", hint="give the cost of one, e.g. 0"
+            )
+
+
+class Span(NamedTuple):
+    """An attempt on its node.
+
+    Attributes:
+        job, node: Their places in the trace and the cluster.
+        devices: The GPUs it held.
+        outcome: `finished`, `preempted` or `lost`.
+    """
+
+    job: int
+    node: int
+    start: int
+    end: int
+    devices: tuple[int, ...]
+    outcome: str
+
+
+class Record:
+    """What becomes of a job.
+
+    Attributes:
+        started: When its first attempt began, or -1. `ended`: when it was complete, or -1.
+        kept: Processing time that a checkpoint keeps. `lost`: that was done and not kept.
+        overhead: Time that its attempts spent on checkpoints and restarts.
+        failed: It was given up, or something it depends on was.
+    """
+
+    __slots__ = (
+        "after",
+        "arrived",
+        "below",
+        "ended",
+        "failed",
+        "index",
+        "job",
+        "kept",
+        "losses",
+        "lost",
+        "missing",
+        "offered",
+        "overhead",
+        "preemptions",
+        "started",
+        "unready",
+    )  # fmt: skip
+
+    def __init__(self, index: int, job: Job) -> None:
+        self.index = index
+        self.job = job
+        self.started = self.ended = -1
+        self.kept = self.lost = self.overhead = 0
+        self.preemptions = self.losses = 0
+        self.arrived = self.offered = self.failed = False
+        #: Of what it depends on: unfinished; neither finished nor ready. `after`, `below`: the records.
+        self.missing = self.unready = 0
+        self.after: list[Record] = []
+        self.below: list[Record] = []
+
+
+class Result(NamedTuple):
+    """One simulation.
+
+    Attributes:
+        start, end: The first arrival and the last event, microseconds.
+        spans: Every attempt, in order of its end.
+        outages: (node, down, up) of each failure.
+        unfit: Jobs that fit on no node, and those that depend on them: refused, as a service would.
+        decisions: How many there were.
+    """
+
+    choice: Choice
+    trace: Trace
+    cluster: Cluster
+    records: list[Record]
+    spans: list[Span]
+    outages: list[tuple[int, int, int]]
+    start: int
+    end: int
+    unfit: int
+    decisions: int
+
+
+def simulate(
+    trace: Trace,
+    cluster: Cluster,
+    choice: Choice | str,
+    *,
+    rules: Rules | None = None,
+    injected: Injected | None = None,
+) -> Result:
+    """Runs a trace on a cluster under a policy.
+
+    Args:
+        choice: As `Choice.parse` reads it.
+        rules: How tasks behave while they run.
+        injected: What is added to the trace. The same is added under every policy.
+
+    Raises:
+        Invalid: An unknown policy, or nothing in the trace fits any node.
+    """
+    choice = Choice.parse(choice) if isinstance(choice, str) else choice
+    injected = injected or Injected()
+    trace = injected.on(trace)
+    return _Simulation(trace, cluster.equipped(trace), choice, rules or Rules(), injected).run()
+
+
+class _Attempt:
+    """An attempt at its executor.
+
+    Attributes:
+        began: When, or -1. `kept`: processing time kept when it began.
+        asked: It was asked to leave; `frozen`: processing time it had done then, if it checkpoints, else -1.
+    """
+
+    __slots__ = ("asked", "began", "devices", "frozen", "kept", "lease", "node", "number", "over", "record")
+
+    def __init__(
+        self, record: Record, number: int, node: _Machine, lease: int, devices: tuple[int, ...]
+    ) -> None:
+        self.record = record
+        self.number = number
+        self.node = node
+        self.lease = lease
+        self.devices = devices
+        self.began = self.frozen = -1
+        self.kept = 0
+        self.asked = self.over = False
+
+
+class _Machine:
+    """A node, and the trains it has: attempts by lease, in the order they run."""
+
+    __slots__ = ("incarnation", "index", "trains", "up")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.incarnation = 1
+        self.up = True
+        self.trains: dict[int, deque[_Attempt]] = {}
+
+
+class _Simulation:
+    def __init__(
+        self, trace: Trace, cluster: Cluster, choice: Choice, rules: Rules, injected: Injected
+    ) -> None:
+        self.trace, self.cluster, self.choice, self.rules, self.injected = (
+            trace,
+            cluster,
+            choice,
+            rules,
+            injected,
+        )
+        self.engine: Engine = choice.engine()
+        self.records = [Record(index, job) for index, job in enumerate(trace.jobs)]
+        self.by_id = {record.job.task.id: record for record in self.records}
+        self.machines = {node.name: _Machine(index) for index, node in enumerate(cluster.nodes)}
+        self.attempts: dict[str, _Attempt] = {}  # the present one by task
+        self.spans: list[Span] = []
+        self.outages: list[tuple[int, int, int]] = []
+        self.heap: list[tuple[int, int, Callable[[Any], object], Any]] = []
+        self.order = count()
+        self.now = trace.jobs[0].task.release
+        self.open = len(self.records)
+        self.failing = 0  # elements of the heap that are outages
+        self.wake = -1
+        self.decisions = 0
+        self.stirred: dict[int, _Machine] = {}  # leases that may begin their next member
+        self.carriers: dict[type[Any], Callable[[Any], None]] = {
+            Recall: self._recall, Preempt: self._preempt, Stop: self._stop, Lost: self._lost,
+            Dropped: self._dropped,
+        }  # fmt: skip
+
+    # ── the clock ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def run(self) -> Result:
+        start = self.now
+        unfit = self._refuse()
+        if unfit == len(self.records):
+            job = self.records[0].job
+            raise Invalid(
+                f"no task of {self.trace.name} fits any node of {self.cluster.name}: "
+                f"{job.task.id} asks for {job.task.demand}",
+                hint="give the cluster larger nodes",
+            )
+        self._link()
+        for node in self.cluster.nodes:
+            self.engine.apply(NodeJoined(node, "1"), self.now)
+        for name, machine in self.machines.items():
+            self._next_outage(name, machine, self.injected.outages(machine.index, start))
+        arriving = [record for record in self.records if not record.failed]
+        place, idle, heap = 0, 0, self.heap
+        while self.open:
+            arrival = arriving[place].job.task.release if place < len(arriving) else -1
+            if arrival < 0 and not heap:
+                break  # nothing can happen any more: what is left is unfinished
+            if arrival < 0 and len(heap) == self.failing:
+                idle += 1  # nodes go and come back, and it helps nobody
+                if idle > 2 * self.failing:
+                    break
+            else:
+                idle = 0
+            self.now = now = heap[0][0] if heap and (arrival < 0 or heap[0][0] <= arrival) else arrival
+            while heap and heap[0][0] == now:
+                _, _, happen, what = heappop(heap)
+                happen(what)
+            while place < len(arriving) and arriving[place].job.task.release == now:
+                self._arrive(arriving[place])
+                place += 1
+            self._decide(now)
+        return Result(
+            self.choice, self.trace, self.cluster, self.records, self.spans, self.outages, start, self.now, unfit,
+            self.decisions,
+        )  # fmt: skip
+
+    def _at(self, time: int, happen: Callable[[Any], object], what: Any) -> None:
+        heappush(self.heap, (time, next(self.order), happen, what))
+
+    def _decide(self, now: int) -> None:
+        """Until the engine has nothing more to say about this moment.
+
+        That what it just granted has begun leads to no decision, so after nothing but grants it is not asked again.
+        """
+        engine, more = self.engine, True
+        self._go_on()
+        while more:
+            decisions = engine.decide(now)
+            if not decisions:
+                break
+            self.decisions += len(decisions)
+            if self.rules.latency:
+                self._at(now + self.rules.latency, self._carry_out, decisions)
+                break
+            more = self._carry_out(decisions)
+            self._go_on()
+        wake = engine.wake_at()
+        if wake is not None:
+            wake = max(wake, now + 1)
+            if self.wake <= now or wake < self.wake:
+                self.wake = wake
+                self._at(wake, self._nothing, None)
+
+    def _nothing(self, _: None) -> None:
+        """The engine wanted to be asked at this time."""
+
+    def _tell(self, event: Event) -> None:
+        if self.rules.latency:
+            self._at(self.now + self.rules.latency, self._hear, event)
+        else:
+            self.engine.apply(event, self.now)
+
+    def _hear(self, event: Event) -> None:
+        self.engine.apply(event, self.now)
+
+    # ── the planner's part ──────────────────────────────────────────────────────────────────────────────────
+
+    def _refuse(self) -> int:
+        """Marks what fits on no node. Returns how many it is, with those that depend on them."""
+        fits: dict[Any, bool] = {}
+        doomed = []
+        for record in self.records:
+            demand = record.job.task.demand
+            if demand not in fits:
+                fits[demand] = self.cluster.holds(demand)
+            if not fits[demand]:
+                doomed.append(record)
+        if not doomed:
+            return 0
+        for record in self.records:
+            for parent in set(record.job.task.after):
+                self.by_id[parent].below.append(record)
+        before = self.open
+        for record in doomed:
+            self._give_up(record)
+        for record in self.records:
+            record.below.clear()
+        return before - self.open
+
+    def _give_up(self, record: Record) -> None:
+        """The task will not be done, nor what needs its result."""
+        doomed = [record]
+        while doomed:
+            one = doomed.pop()
+            if one.failed:
+                continue
+            one.failed = True
+            self.open -= 1
+            doomed += one.below
+            if one.offered:
+                self.engine.apply(TaskWithdrawn(one.job.task.id), self.now)
+
+    def _link(self) -> None:
+        for record in self.records:
+            for parent in dict.fromkeys(record.job.task.after):
+                above = self.by_id[parent]
+                record.after.append(above)
+                above.below.append(record)
+            record.missing = record.unready = len(record.after)
+
+    def _arrive(self, record: Record) -> None:
+        record.arrived = True
+        if not record.unready:
+            self._offer(record)
+
+    def _offer(self, record: Record) -> None:
+        """Tells the engine of a task that is ready, or one step behind."""
+        task = record.job.task
+        if record.after:
+            task = replace(task, after=tuple(one.job.task.id for one in record.after if one.ended < 0))
+        record.offered = True
+        self.engine.apply(TaskOffered(task), self.now)
+        if not record.missing:
+            self._ready(record)
+
+    def _ready(self, record: Record) -> None:
+        """Nothing it depends on is unfinished, so that what depends on it is one step behind."""
+        for child in record.below:
+            child.unready -= 1
+            if not child.unready and child.arrived and not child.failed:
+                self._offer(child)
+
+    def _finished(self, record: Record) -> None:
+        record.ended = self.now
+        self.open -= 1
+        for child in record.below:
+            child.missing -= 1
+            if not child.missing and child.offered:
+                self._ready(child)
+
+    def _lost(self, decision: Lost) -> None:
+        record = self.by_id[decision.task]
+        if record.failed:
+            return
+        record.losses += 1
+        if record.losses > self.rules.losses:
+            self._give_up(record)
+        else:
+            self.engine.apply(TaskOffered(replace(record.job.task, after=())), self.now)
+
+    def _dropped(self, decision: Dropped) -> None:
+        """What was withdrawn while it waited is gone: nothing is to be done about it."""
+
+    # ── the executors' part ─────────────────────────────────────────────────────────────────────────────────
+
+    def _carry_out(self, decisions: list[Decision]) -> bool:
+        """What was decided together arrives together; after that, what can begin begins. Returns whether there was
+        anything but grants."""
+        more = False
+        for decision in decisions:
+            if type(decision) is Start:
+                self._start(decision)
+            else:
+                self.carriers[type(decision)](decision)
+                more = True
+        return more
+
+    def _start(self, decision: Start) -> None:
+        machine = self.machines[decision.node]
+        if not machine.up:
+            return  # it went meanwhile: the engine will hear of it
+        record = self.by_id[decision.task]
+        attempt = _Attempt(record, decision.attempt, machine, decision.lease, decision.devices)
+        self.attempts[decision.task] = attempt
+        machine.trains.setdefault(decision.lease, deque()).append(attempt)
+        self.stirred[decision.lease] = machine
+
+    def _go_on(self) -> None:
+        """On each lease that may, the next member begins."""
+        if not self.stirred:
+            return
+        stirred, self.stirred = self.stirred, {}
+        for lease, machine in stirred.items():
+            train = machine.trains.get(lease)
+            if train is not None and train[0].began < 0:
+                self._begin(train[0])
+
+    def _begin(self, attempt: _Attempt) -> None:
+        now, record, rules = self.now, attempt.record, self.rules
+        attempt.began = now
+        attempt.kept = kept = record.kept
+        if record.started < 0:
+            record.started = now
+        takes = record.job.duration - kept
+        if rules.checkpoint is not None:
+            if rules.every:
+                takes += (takes - 1) // rules.every * rules.checkpoint
+                self._expect_checkpoint(attempt, 1)
+            if kept:
+                takes += rules.restart
+        self._at(now + takes, self._finish, attempt)
+        self._tell(AttemptStarted(record.job.task.id, attempt.number, now))
+
+    def _done(self, attempt: _Attempt) -> tuple[int, int]:
+        """Processing time that an attempt has done by now, and how much of that its own checkpoints keep; both with what
+        was kept before."""
+        rules, kept = self.rules, attempt.kept
+        ran = max(self.now - attempt.began - (rules.restart if kept else 0), 0)
+        if not rules.every:
+            return kept + ran, kept
+        assert rules.checkpoint is not None
+        rounds, rest = divmod(ran, rules.every + rules.checkpoint)
+        return kept + rounds * rules.every + min(rest, rules.every), kept + rounds * rules.every
+
+    def _expect_checkpoint(self, attempt: _Attempt, number: int) -> None:
+        rules, record = self.rules, attempt.record
+        if number * rules.every >= record.job.duration - attempt.kept:
+            return  # it is complete before
+        assert rules.checkpoint is not None
+        restart = rules.restart if attempt.kept else 0
+        time = attempt.began + restart + number * (rules.every + rules.checkpoint)
+        self._at(time, self._checkpointed, (attempt, number))
+
+    def _checkpointed(self, what: tuple[_Attempt, int]) -> None:
+        attempt, number = what
+        if attempt.over or attempt.frozen >= 0:
+            return
+        self._say_checkpoint(attempt, attempt.kept + number * self.rules.every)
+        self._expect_checkpoint(attempt, number + 1)
+
+    def _say_checkpoint(self, attempt: _Attempt, kept: int) -> None:
+        job = attempt.record.job
+        done = kept * MILLI // job.duration if job.duration else MILLI
+        self._tell(AttemptCheckpointed(job.task.id, attempt.number, self.now, done))
+
+    def _finish(self, attempt: _Attempt) -> None:
+        if attempt.over or attempt.frozen >= 0:
+            return  # it was stopped before, or is about to be
+        record = attempt.record
+        ran = self.now - attempt.began
+        record.overhead += ran - (record.job.duration - attempt.kept)
+        self._leave(attempt, "finished")
+        self._finished(record)
+        self._tell(AttemptEnded(record.job.task.id, attempt.number, Outcome.FINISHED, ran))
+
+    def _leave(self, attempt: _Attempt, outcome: str) -> None:
+        """The attempt holds nothing any more; whoever rides behind it may begin."""
+        attempt.over = True
+        record, machine = attempt.record, attempt.node
+        del self.attempts[record.job.task.id]
+        train = machine.trains[attempt.lease]
+        train.remove(attempt)
+        if train:
+            self.stirred[attempt.lease] = machine
+        else:
+            del machine.trains[attempt.lease]
+        if attempt.began >= 0:
+            self.spans.append(
+                Span(record.index, machine.index, attempt.began, self.now, attempt.devices, outcome)
+            )
+
+    def _stopped(self, attempt: _Attempt) -> None:
+        """The end of a preempted attempt: after its checkpoint, or when its grace is over."""
+        if attempt.over:
+            return
+        record = attempt.record
+        if attempt.frozen >= 0:
+            done = kept = attempt.frozen
+            self._say_checkpoint(attempt, kept)
+        else:
+            done, kept = self._done(attempt)
+        record.preemptions += 1
+        self._interrupted(attempt, done, kept, "preempted")
+        ran = self.now - attempt.began
+        self._tell(AttemptEnded(record.job.task.id, attempt.number, Outcome.PREEMPTED, ran))
+
+    def _interrupted(self, attempt: _Attempt, done: int, kept: int, outcome: str) -> None:
+        record = attempt.record
+        if attempt.began >= 0:
+            record.overhead += self.now - attempt.began - (done - attempt.kept)
+            record.lost += done - kept
+            record.kept = kept
+        self._leave(attempt, outcome)
+
+    def _preempt(self, decision: Preempt) -> None:
+        attempt = self.attempts.get(decision.task)
+        if attempt is None or attempt.number != decision.attempt or attempt.began < 0 or attempt.asked:
+            return
+        attempt.asked = True
+        cost = self.rules.checkpoint
+        if cost is None or cost > decision.grace:
+            self._at(self.now + decision.grace, self._stopped, attempt)
+            return
+        attempt.frozen = self._done(attempt)[0]
+        if cost:
+            self._at(self.now + cost, self._stopped, attempt)
+        else:
+            self._stopped(attempt)
+
+    def _recall(self, decision: Recall) -> None:
+        for task, number in decision.attempts:
+            attempt = self.attempts.get(task)
+            if attempt is not None and attempt.number == number and attempt.began < 0:
+                self._leave(attempt, "returned")
+                self._tell(AttemptReturned(task, number))
+
+    def _stop(self, decision: Stop) -> None:
+        attempt = self.attempts.get(decision.task)
+        if attempt is not None and attempt.number == decision.attempt:
+            self._interrupted(attempt, *self._done(attempt), "cancelled")
+            self._tell(AttemptEnded(decision.task, decision.attempt, Outcome.CANCELLED))
+
+    # ── the nodes ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def _next_outage(self, name: str, machine: _Machine, outages: Iterator[tuple[int, int]]) -> None:
+        outage = next(outages, None)
+        if outage is not None:
+            self.failing += 1
+            self._at(outage[0], self._fail, (name, machine, outage[1], outages))
+
+    def _fail(self, what: tuple[str, _Machine, int, Iterator[tuple[int, int]]]) -> None:
+        name, machine, up, outages = what
+        # A node is not back before all that was sent to it before its failure was known has come to nothing.
+        up = max(up, self.now + 2 * self.rules.latency + 1)
+        machine.up = False
+        for train in list(machine.trains.values()):
+            for attempt in list(train):
+                self._interrupted(attempt, *self._done(attempt), "lost")
+        self.outages.append((machine.index, self.now, up))
+        self._tell(NodeLost(name, str(machine.incarnation)))
+        self._at(up, self._repair, (name, machine, outages))
+
+    def _repair(self, what: tuple[str, _Machine, Iterator[tuple[int, int]]]) -> None:
+        name, machine, outages = what
+        machine.up = True
+        machine.incarnation += 1
+        self._tell(NodeJoined(self.cluster.nodes[machine.index], str(machine.incarnation)))
+        self.failing -= 1
+        self._next_outage(name, machine, outages)

@@ -1,0 +1,87 @@
+"""Our own table: a header with names, one row a task, `#` begins a comment line.
+
+| column         | meaning                                                              | if absent or empty |
+|----------------|----------------------------------------------------------------------|--------------------|
+| `id`           | unique; `<run>/<name>` groups tasks into runs                        | needed             |
+| `arrival`      | when it is submitted                                                 | needed             |
+| `duration`     | processing time                                                      | needed             |
+| `estimate`     | what is believed of it; `?` for nothing, so that it is learned       | the duration       |
+| `cpu`          | cores, to three decimals                                             | 1                  |
+| `memory`       | `2GiB`, or bytes                                                     | 0                  |
+| `gpu`          | a share of one, or whole ones                                        | 0                  |
+| `tenant`       | whose it is                                                          | `default`          |
+| `weight`       | of its completion time                                               | 1                  |
+| `priority`     | higher first                                                         | 0                  |
+| `deadline`     | when it should be complete, on the clock of `arrival`                | none               |
+| `dependencies` | ids that must have finished, separated by blanks or `;`              | none               |
+| `kind`         | what tasks of like length have in common                             | `task`             |
+
+Times are seconds, or with a unit: `90s`, `1h30m`. Any other column is a named resource, e.g. `license`.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from headway.domain.resources import Demand
+from headway.domain.task import Task
+from headway.domain.units import MILLI, parse_milli, parse_time
+from headway.errors import Invalid
+from headway.sim.files import rows_of
+from headway.sim.trace import Job, Trace
+
+COLUMNS = (
+    "id", "arrival", "duration", "estimate", "cpu", "memory", "gpu", "tenant", "weight", "priority", "deadline",
+    "dependencies", "kind",
+)  # fmt: skip
+
+
+def read(path: Path) -> Trace:
+    """A table of tasks."""
+    jobs = []
+    for number, row in enumerate(rows_of(path), 1):
+        try:
+            jobs.append(_job(row))
+        except Invalid as error:
+            raise Invalid(f"{path}, row {number}: {error.message}", hint=error.hint) from None
+    return Trace.of(path.name.split(".")[0], jobs)
+
+
+def _job(row: dict[str, str]) -> Job:
+    for needed in COLUMNS[:3]:
+        if not row.get(needed):
+            raise Invalid(f"no {needed}", hint=f"columns: {', '.join(COLUMNS)}; any other is a resource")
+    said = {name: value for name, value in row.items() if value}
+    duration = parse_time(said["duration"], "duration")
+    memory = said.get("memory", "0")
+    estimate: int | None = duration
+    if "estimate" in said:
+        estimate = None if said["estimate"] == "?" else parse_time(said["estimate"], "estimate")
+    task = Task(
+        said["id"],
+        said.get("kind", "task"),
+        Demand.parse(
+            cpu=said.get("cpu", 1),
+            memory=int(memory) if memory.isdigit() else memory,
+            gpu=said.get("gpu", 0),
+            other={name: amount for name, amount in said.items() if name not in COLUMNS},
+        ),
+        tenant=said.get("tenant", "default"),
+        priority=_priority(said.get("priority", "0")),
+        weight=parse_milli(said.get("weight", 1), "weight") or MILLI,
+        estimate=estimate,
+        release=parse_time(said["arrival"], "arrival"),
+        deadline=parse_time(said["deadline"], "deadline") if "deadline" in said else None,
+        after=tuple(re.split(r"[\s;]+", said.get("dependencies", "").strip()))
+        if "dependencies" in said
+        else (),
+    )
+    return Job(task, duration)
+
+
+def _priority(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise Invalid(f"priority={text!r} is not a whole number", hint="write priority 0, 10 or -5") from None
