@@ -8,6 +8,7 @@ Sums and counts are made anew.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
@@ -93,8 +94,8 @@ def load(tree: Tree) -> World:
         task: (attempt, bool(unused), done, times, rest[0] if rest else 0)
         for task, attempt, unused, done, times, *rest in tree["fences"]
     }
-    world.finished = dict.fromkeys(tree["finished"])
-    world.past = {task: Past.from_tree(row) for task, row in tree["past"]}
+    world.finished = OrderedDict.fromkeys(tree["finished"])
+    world.past = OrderedDict((task, Past.from_tree(row)) for task, row in tree["past"])
     world.delays = [(when, seq, task) for when, seq, task in tree["delays"]]
     world.timers = [(when, lease, position) for when, lease, position in tree["timers"]]
     world.trains = {shape: {i: world.leases[i] for i in leases} for shape, leases in tree["trains"]}

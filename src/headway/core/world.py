@@ -7,6 +7,7 @@ collection directly. The truth about what must hold is `core.invariants`.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from heapq import heappop, heappush
 from typing import Any
@@ -95,8 +96,9 @@ class World:
         #: Of tasks that left but may come back: last attempt, whether it is unused, milli kept, preemptions,
         #: microseconds run.
         self.fences: dict[str, tuple[int, bool, int, int, int]] = {}
-        self.finished: dict[str, None] = {}
-        self.past: dict[str, Past] = {}
+        # Ordered: of a plain dict the oldest key is found by passing all the holes that former ones left.
+        self.finished: OrderedDict[str, None] = OrderedDict()
+        self.past: OrderedDict[str, Past] = OrderedDict()
         self.delays: list[tuple[int, int, str]] = []
         self.timers: list[tuple[int, int, int]] = []  # (when, lease, position of the running member)
         #: Leases with unstarted members, by shape; leases to look at for more work.
@@ -259,7 +261,7 @@ class World:
         """The task finished: whoever waited only for it goes on."""
         self.finished[task] = None
         if len(self.finished) > KEEP_FINISHED:
-            del self.finished[next(iter(self.finished))]
+            self.finished.popitem(last=False)
         for entry in self.waiters.pop(task, ()):
             entry.waits = tuple(t for t in entry.waits if t != task)
             if not entry.waits and entry.member is None:
@@ -413,12 +415,12 @@ class World:
     def record(self, member: Member, outcome: str, took: int, now: int) -> None:
         """Keeps why an attempt that ends was where it was."""
         task = member.entry.task.id
-        self.past.pop(task, None)
         self.past[task] = Past(
             member.attempt, member.lease.space.name, outcome, member.granted, now, took, member.reason
         )
+        self.past.move_to_end(task)
         if len(self.past) > KEEP_PAST:
-            del self.past[next(iter(self.past))]
+            self.past.popitem(last=False)
 
     # ── claims ──────────────────────────────────────────────────────────────────────────────────────────────
 

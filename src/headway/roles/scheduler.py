@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,7 +61,7 @@ class Book:
     #: Producer task -> offered tasks that lack its result. A producer may be lost and run again before it delivers.
     consumers: dict[str, list[str]] = field(default_factory=dict)
     #: Results that came here: the planner may not know one yet when it offers what needs it.
-    results: dict[str, Any] = field(default_factory=dict)
+    results: OrderedDict[str, Any] = field(default_factory=OrderedDict)
     closed: bool = False
 
 
@@ -190,7 +190,7 @@ class Scheduler:
             return
         book.results[producer] = ref
         if len(book.results) > KEEP_FINISHED:
-            del book.results[next(iter(book.results))]
+            book.results.popitem(last=False)
         for consumer in book.consumers.pop(producer, ()):
             payload = book.payloads.get(consumer)
             if payload is not None:
@@ -331,6 +331,6 @@ class Scheduler:
                 {key: demand_from_model(call.demand) for key, call in calls.items()},
                 {task: Payload(*fields) for task, fields in kept["payloads"].items()},
                 {task: list(waiting) for task, waiting in kept["consumers"].items()},
-                dict(kept["results"]),
+                OrderedDict(kept["results"]),
                 kept["closed"],
             )
