@@ -25,11 +25,12 @@ DISCIPLINES = ("strict", "skip", "backfill", "easy")
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Who goes first. `order` is a composition such as `priority > srpt`; `discipline` is `strict`,
-    `skip`, `backfill` or `easy`.
+    `skip`, `backfill` or `easy`; `placement` says which node with room is best, such as `best_fit`, `pack` or `spread`.
     """
 
     order: str = "priority > fcfs"
     discipline: str = "skip"
+    placement: str = "best_fit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,7 @@ KEYS: dict[str, Any] = {
     "broker": _broker,
     "policy.order": _text,
     "policy.discipline": _discipline,
+    "policy.placement": _text,
     "node.name": _name,
     "node.cpus": parse_milli,
     "node.memory": _size,

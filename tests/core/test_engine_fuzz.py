@@ -282,9 +282,13 @@ class EngineMachine(RuleBasedStateMachine):
             made = node("n2", cpu=cpu, gpus=gpus, other={"licence": 2})
             self.apply(ev.NodeJoined(made, f"i{self.lives['n2']}"))
 
-    @rule(order=st.sampled_from(ORDERS), discipline=st.sampled_from(DISCIPLINES))
-    def set_policy(self, order: str, discipline: str) -> None:
-        self.apply(ev.PolicySet(order, discipline))
+    @rule(
+        order=st.sampled_from(ORDERS),
+        discipline=st.sampled_from(DISCIPLINES),
+        placement=st.sampled_from([None, "best_fit", "spread", "pack"]),
+    )
+    def set_policy(self, order: str, discipline: str, placement: str | None) -> None:
+        self.apply(ev.PolicySet(order, discipline, placement))
 
     @rule(tenant=st.sampled_from(["ada", "bob"]), weight=st.sampled_from([1, 500, 1000, 4000]))
     def set_tenant(self, tenant: str, weight: int) -> None:

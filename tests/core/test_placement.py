@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headway.core.decisions import Start
 from headway.core.engine import Engine
-from headway.core.events import AttemptEnded, NodeCordoned, NodeJoined, Outcome, TaskOffered
-from headway.core.placement.best_fit import score
+from headway.core.events import AttemptEnded, NodeCordoned, NodeJoined, Outcome, PolicySet, TaskOffered
+from headway.errors import Invalid
 from tests.builders import Harness, node, placed, started, task
 
 
@@ -127,7 +128,9 @@ def _plain(h: Harness) -> list[tuple[str, str]]:
     decided = []
     for item in list(copy.queue.waiting()):
         shape = item[2].shape
-        fitting = [(score(shape, space), space.index) for space in copy.nodes.all if space.fits(shape)]
+        fitting = [
+            (copy.nodes.score(shape, space), space.index) for space in copy.nodes.all if space.fits(shape)
+        ]
         if fitting:
             space = copy.nodes.all[min(fitting)[1]]
             space.take(shape)
@@ -142,3 +145,58 @@ def test_with_many_nodes_only_the_nearest_are_kept_and_best_fit_stays_exact(driv
     decisions = h.offer(*(task(f"t{i}", cpu=8) for i in range(200)))
     # A node of 8 cores is full, one of 14 has the most left: by size, then by name.
     assert [int(d.node[1:]) for d in decisions if isinstance(d, Start)] == [i for _, i in expected]
+
+
+def test_spread_takes_the_emptiest_node_and_pack_opens_none_without_need(drive) -> None:
+    for placement, expected in (
+        ("spread", ["b", "b", "a", "b"]),  # of 10 and of 4 cores, two at a time; a tie goes to the first
+        ("pack", ["b", "b", "b", "b"]),
+        ("best_fit", ["a", "a", "b", "b"]),
+    ):
+        h = drive(order="fcfs", train_span=0, placement=placement)
+        h.join(node("b", cpu=10))
+        h.offer(task("first", cpu=1))
+        h.join(node("a", cpu=4))
+        found = started(h.offer(*(task(f"t{i}", cpu=2) for i in range(4))))
+        assert [where for _, where in found] == expected, placement
+
+
+@settings(max_examples=40, deadline=None)
+@given(NODES, TASKS, st.sampled_from(["spread", "pack"]))
+def test_every_placement_is_exact(nodes, asked, placement: str) -> None:
+    """The heap of nodes gives the node that scoring all of them gives, also after the placement was changed."""
+    h = Harness(order="fcfs", train_span=0)
+    h.join(*(node(f"n{i}", cpu=cpu, gpus=gpus, memory=memory) for i, (cpu, gpus, memory) in enumerate(nodes)))
+    half = len(asked) // 2
+    for i, (cpu, gpu, memory) in enumerate(asked):
+        h.engine.apply(TaskOffered(task(f"t{i}", cpu=cpu, gpu=gpu, memory=memory)), 0)
+        if i == half:
+            h.decide()
+            h.engine.apply(PolicySet("fcfs", placement=placement), 0)
+    expected = _plain(h)
+    assert started(h.decide()) == expected
+    for entry in h.engine.world.tasks.values():
+        if entry.member is None:
+            assert not any(space.fits(entry.shape) for space in h.engine.world.nodes.all)
+
+
+def test_a_placement_that_does_not_exist_is_refused_and_nothing_changes(drive) -> None:
+    h = drive()
+    before = h.engine.snapshot()
+    with pytest.raises(Invalid, match=r"no placement 'sprad'.*\n.*did you mean 'spread'"):
+        h.engine.apply(PolicySet("fcfs", placement="sprad"), 0)
+    assert h.engine.snapshot() == before
+
+
+def test_why_says_what_the_placement_went_by_and_a_policy_keeps_it(drive) -> None:
+    h = drive(placement="spread", train_span=0)
+    h.join(node("a", cpu=4), node("b", cpu=8))
+    h.offer(task("x", cpu=2))
+    h.apply(PolicySet("fcfs", "skip"))
+    assert Engine.restore(h.engine.snapshot()).world.nodes.placement.name == "spread"
+    text = h.engine.why("r/x", h.now).text()
+    assert (
+        "on b: the first by spread, leaves 75 % free, summed over its resources (next best: a, leaves 50 %"
+        in text
+    )
+    assert "a has room too, leaves 50 % free" in text

@@ -13,7 +13,6 @@ from headway.core.engine import Engine
 from headway.core.events import AttemptEnded, NodeJoined, NodeLost, Outcome, PolicySet, TaskOffered, TenantSet
 from headway.core.ordering import drf
 from headway.core.ordering.fair_history import HALF_LIFE, growth
-from headway.core.placement.best_fit import score
 from headway.errors import Invalid
 from tests.builders import Harness, node, placed, started, task
 
@@ -124,7 +123,7 @@ def _plain(h: Harness) -> list[tuple[str, str]]:
         queued = sorted((copy.key(e), e.seq, t) for t, e in copy.tasks.items() if e.item is not None)
         for _, _, name in queued:
             entry = copy.tasks[name]
-            fitting = [(score(entry.shape, s), s.index) for s in copy.nodes.all if s.fits(entry.shape)]
+            fitting = [(copy.nodes.score(entry.shape, s), s.index) for s in copy.nodes.all if s.fits(entry.shape)]
             if fitting:
                 space = copy.nodes.all[min(fitting)[1]]
                 copy.place(entry, space, Reason("plain"), h.now)

@@ -106,6 +106,7 @@ class _Session:
             site=self._settings.site,
             order=policy.order,
             discipline=policy.discipline,
+            placement=policy.placement,
         )
         agent = Agent(node, self._folder, address, site=self._settings.site)
         try:

@@ -40,6 +40,7 @@ class Engine:
         grace: Microseconds a preempted attempt has to checkpoint.
         min_run: Microseconds before an attempt may be preempted.
         max_preemptions: How often a task may be preempted.
+        placement: Which of the nodes with room is best, e.g. `best_fit` or `spread`.
     """
 
     def __init__(
@@ -53,9 +54,10 @@ class Engine:
         grace: int = 30 * SECOND,
         min_run: int = SECOND,
         max_preemptions: int = 3,
+        placement: str = "best_fit",
     ) -> None:
         settings = Settings(train_span, preempt, grace, min_run, max_preemptions, seed)
-        self._start(World(Policy(order, discipline), settings), None)
+        self._start(World(Policy(order, discipline, placement), settings), None)
 
     def _start(self, world: World, victim_wake: int | None) -> None:
         self.world = world
@@ -411,7 +413,8 @@ class Engine:
     # ── policy and overrides ────────────────────────────────────────────────────────────────────────────────
 
     def _policy_set(self, event: events.PolicySet, now: int) -> None:
-        self.world.rekey(Policy(event.order, event.discipline))
+        place = self.world.policy.placement.name if event.placement is None else event.placement
+        self.world.rekey(Policy(event.order, event.discipline, place))
 
     def _tenant_set(self, event: events.TenantSet, now: int) -> None:
         if event.weight < 1:

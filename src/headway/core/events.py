@@ -145,6 +145,8 @@ class PolicySet:
 
     order: str
     discipline: str = "skip"
+    #: None leaves it as it is.
+    placement: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 from headway.core.decisions import Reason
 from headway.core.ordering import shown
 from headway.core.overrides import concerns
-from headway.core.placement.best_fit import score
+from headway.core.placement import placements
 from headway.core.placement.space import Space
 from headway.core.queue import Shape
 from headway.core.state import Entry, Member, Past, State
@@ -128,6 +128,7 @@ def _allocated(world: World, member: Member, now: int) -> dict[str, Any]:
         "placed": _reason(member.reason),
         "granted_ago": now - member.granted,
         "key": _key(world, member.entry),
+        "placement": world.policy.placement.name,
         "could_also_run_on": _alternatives(world, lease.shape, lease.space),
     }
     if member.started >= 0:
@@ -147,7 +148,9 @@ def _allocated(world: World, member: Member, now: int) -> dict[str, Any]:
 
 def _alternatives(world: World, shape: Shape, present: Space) -> list[dict[str, Any]]:
     """Other nodes with room for it now, best first."""
-    found = sorted((score(shape, s), s.name) for s in world.nodes.all if s is not present and s.fits(shape))
+    found = sorted(
+        (world.nodes.score(shape, s), s.name) for s in world.nodes.all if s is not present and s.fits(shape)
+    )
     return [{"node": name, "score": left} for left, name in found[:LISTED]]
 
 
@@ -322,24 +325,28 @@ def _placed_lines(facts: dict[str, Any]) -> list[str]:
     if "evicted" in facts:
         lines.append("its place is being cleared for a better class")
     others = facts.get("could_also_run_on", ())
-    return lines + [f"{other['node']} has room too, {_left(other['score'])}" for other in others]
+    return lines + [
+        f"{other['node']} has room too, {_left(facts['placement'], other['score'])}" for other in others
+    ]
 
 
-def _left(millionths: int) -> str:
-    return f"leaves {show_milli(millionths // 10)} % free, summed over its resources"
+def _left(placement: str, score: int) -> str:
+    return placements()[placement].show(score)
 
 
 def _because(placed: dict[str, Any]) -> str:
-    if placed["code"] == "best_fit":
-        text = f"the best fit, {_left(placed['score'])}"
+    code = placed["code"]
+    if code in placements():
+        best = "the best fit" if code == "best_fit" else f"the first by {code}"
+        text = f"{best}, {_left(code, placed['score'])}"
         if "alternative" in placed:
-            text += f" (next best: {placed['alternative']}, {_left(placed['alternative_score'])})"
+            text += f" (next best: {placed['alternative']}, {_left(code, placed['alternative_score'])})"
         elif "freed_nodes" in placed:
             text += f" (of {placed['freed_nodes']} just freed, nothing else had room)"
         return text
     if placed["code"] == "backfill":
         ahead = f" without delaying {placed['for']}" if "for" in placed else ""
-        return f"backfilled{ahead}, {_left(placed['score'])}"
+        return f"backfilled{ahead}, {_left(placed['placement'], placed['score'])}"
     if placed["code"] == "preempts":
         return f"room was made for it by preempting {len(placed['victims'])} in {show_time(placed['waited'])}"
     if placed["code"] == "successor":

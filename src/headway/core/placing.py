@@ -12,7 +12,6 @@ from heapq import heapify, heappop, heappush
 from headway.core.admission import backfill
 from headway.core.admission.line import head_of_line
 from headway.core.decisions import Reason
-from headway.core.placement.best_fit import score
 from headway.core.placement.space import Space
 from headway.core.queue import Slot
 from headway.core.state import Entry
@@ -72,7 +71,10 @@ def _skip(world: World, now: int) -> None:
             head = queue.head(found[5][2])
             assert head is not None
             world.place(
-                head, space, Reason("best_fit", (("freed_nodes", len(nodes.freed)), ("score", found[2]))), now
+                head,
+                space,
+                Reason(nodes.placement.name, (("freed_nodes", len(nodes.freed)), ("score", found[2]))),
+                now,
             )
             _try(world, space, tries)
         else:
@@ -93,12 +95,12 @@ def _by_turns(world: World, queue: TurnQueue, now: int) -> None:
     while candidates and (slot := queue.best_of(candidates)) is not None:
         shape = slot[2]
         if shape.parked:
-            fits = ((score(shape, nodes.all[i]), i) for i, fitting in freed.items() if shape in fitting)
+            fits = ((nodes.score(shape, nodes.all[i]), i) for i, fitting in freed.items() if shape in fitting)
             left, index = min(fits)
             space = nodes.all[index]
             head = queue.head(shape)
             assert head is not None
-            reason = Reason("best_fit", (("freed_nodes", len(nodes.freed)), ("score", left)))
+            reason = Reason(nodes.placement.name, (("freed_nodes", len(nodes.freed)), ("score", left)))
             world.place(head, space, reason, now)
         else:
             best = nodes.best(shape)
@@ -124,21 +126,21 @@ def _by_turns(world: World, queue: TurnQueue, now: int) -> None:
 
 def _on_best(world: World, entry: Entry, space: Space, now: int) -> None:
     shape = entry.shape
-    left = score(shape, space)
-    other = world.nodes.runner_up(shape)
+    left = world.nodes.score(shape, space)
+    name, other = world.nodes.placement.name, world.nodes.runner_up(shape)
     if other is None:
-        reason = Reason("best_fit", (("score", left),))
+        reason = Reason(name, (("score", left),))
     else:
-        reason = Reason(
-            "best_fit", (("alternative", other[0]), ("alternative_score", other[1]), ("score", left))
-        )
+        reason = Reason(name, (("alternative", other[0]), ("alternative_score", other[1]), ("score", left)))
     world.place(entry, space, reason, now)
 
 
 def _try(world: World, space: Space, tries: list[Try]) -> None:
     slot = world.queue.first_parked(space)
     if slot is not None:
-        heappush(tries, (slot[0], slot[1], score(slot[2], space), space.index, space.version, slot))
+        heappush(
+            tries, (slot[0], slot[1], world.nodes.score(slot[2], space), space.index, space.version, slot)
+        )
 
 
 def _first_try(world: World, tries: list[Try]) -> Try | None:

@@ -9,6 +9,7 @@ import difflib
 
 from headway.core.ledger import STANDING
 from headway.core.ordering import LIMIT, WIDTH, Book, Order, Turns, orders
+from headway.core.placement import placement
 from headway.core.state import Entry
 from headway.errors import Invalid
 
@@ -24,15 +25,16 @@ class Policy:
     Args:
         text: Orders separated by `>`.
         discipline: One of `DISCIPLINES`.
+        place: The name of a placement, see `core.placement`.
 
     Raises:
-        Invalid: An unknown order or discipline, an order named twice, or two orders with turns.
+        Invalid: An unknown order, discipline or placement, an order named twice, or two orders with turns.
 
     Attributes:
         turns: The order whose keys change while tasks wait, or None. `shift`: bits of a key behind it.
     """
 
-    def __init__(self, text: str, discipline: str = "skip") -> None:
+    def __init__(self, text: str, discipline: str = "skip", place: str = "best_fit") -> None:
         names = [name.strip() for name in text.split(">")]
         parts = [_order(name, text) for name in names]
         if len(set(names)) < len(names):
@@ -49,6 +51,7 @@ class Policy:
                 f"policy {text!r} has {turns[0].name!r} and {turns[1].name!r}",
                 hint="a policy may have one order of tenants or runs; leave one of them out",
             )
+        self.placement = placement(place)
         self.text = " > ".join(names)
         self.discipline = discipline
         self.strict = discipline == "strict"

@@ -19,7 +19,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from headway.core.placement.best_fit import Size
+from headway.core.placement import Size
 from headway.core.placement.space import Imagined, Space
 from headway.core.state import Entry
 from headway.domain.resources import Demand
@@ -49,7 +49,7 @@ class Shape:
         parked: Something is queued, and it fits on no node, but perhaps on one freed since.
         fits: Lazy heap of (score, node, node's version) of the best nodes, kept by `Nodes`. `beyond`: the
             best score that is not in it. `seen`: how far it is in the log of changes. `parts`: see
-            `best_fit`.
+            `Nodes.part`.
         live: Leases of this shape.
         search_at: No search for victims before (microseconds); see `preemption`.
     """

@@ -32,7 +32,7 @@ def take(world: World) -> Tree:
     """The tree of a world."""
     return {
         "settings": world.settings.tree(),
-        "policy": [world.policy.text, world.policy.discipline],
+        "policy": [world.policy.text, world.policy.discipline, world.policy.placement.name],
         "estimates": world.estimates.tree(),
         "shapes": [
             [*_demand(s.demand), s.pin, int(s.parked), s.search_at, list(s.thirsty)]

@@ -87,7 +87,7 @@ class World:
         #: Under a policy with turns: what each account holds and has been given.
         self.ledger: Ledger | None = None
         self.queue = Queue()
-        self.nodes = Nodes()
+        self.nodes = Nodes(policy.placement)
         self.overrides = Overrides()
         self.tasks: dict[str, Entry] = {}
         self.leases: dict[int, Lease] = {}
@@ -458,6 +458,8 @@ class World:
         """Another policy: everybody gets a new place in line, and ranks are taken anew."""
         queued = [entry for entry in self.tasks.values() if entry.item is not None]
         self.policy = policy
+        if policy.placement is not self.nodes.placement:
+            self.nodes.measure_by(policy.placement, self.queue.shapes)
         for entry in queued:
             entry.item = None
         self.line_up()

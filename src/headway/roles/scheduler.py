@@ -228,7 +228,7 @@ class Scheduler:
         body = json.loads(item.body)
         try:
             if item.kind in ("policy", "configure"):
-                policy = [body["order"], body["discipline"]]
+                policy = [body["order"], body["discipline"], *([body["placement"]] if "placement" in body else [])]
                 if item.kind == "policy" or policy != self.configured:
                     self.engine.apply(events.PolicySet(*policy), now)
                 if item.kind == "configure":

@@ -45,7 +45,7 @@ class Team:
         address: Of the broker, with the credentials of the three roles.
         epoch: Of the state folder: the epoch of every stream the roles send, except those to executors.
         site: As in the topics.
-        order, discipline: The policy that the settings ask for; an operator may have changed it since, and that stays
+        order, discipline, placement: The policy that the settings ask for; an operator may have changed it since, and that stays
             until the settings change.
     """
 
@@ -59,6 +59,7 @@ class Team:
         site: str,
         order: str,
         discipline: str,
+        placement: str = "best_fit",
     ) -> None:
         self.feed = Feed()
         #: Called with each run that finished, once that is on disk: what only a resume would need can go.
@@ -66,7 +67,7 @@ class Team:
         self.planner, self.resource_manager = Planner(self.feed.heard), ResourceManager()
         self.scheduler = Scheduler(Engine())
         self._address, self._site = address, site
-        self._policy = {"order": order, "discipline": discipline}
+        self._policy = {"order": order, "discipline": discipline, "placement": placement}
         self._loops = {
             role.name: RoleLoop(
                 role, journal, blobs, epoch, on_step=self._planned if role is self.planner else None

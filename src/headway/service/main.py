@@ -56,6 +56,7 @@ def build_team(settings: Settings, journal: SqliteJournal, blobs: Blobs, address
         site=settings.site,
         order=settings.policy.order,
         discipline=settings.policy.discipline,
+        placement=settings.policy.placement,
     )
 
 

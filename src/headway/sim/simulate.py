@@ -51,6 +51,8 @@ class Rules:
         restart: What an attempt pays before it goes on from a checkpoint.
         latency: One way between scheduler and executor.
         losses: A task that lost more attempts with their nodes than this has failed.
+        together: What happens at one moment is decided on together. Else one after the other, arrivals first, as
+            many published simulators do.
     """
 
     checkpoint: int | None = None
@@ -58,6 +60,7 @@ class Rules:
     restart: int = 0
     latency: int = 0
     losses: int = 10
+    together: bool = True
 
     def __post_init__(self) -> None:
         if min(self.checkpoint or 0, self.every, self.restart, self.latency, self.losses) < 0:
@@ -269,13 +272,17 @@ class _Simulation:
                     break
             else:
                 idle = 0
-            self.now = now = heap[0][0] if heap and (arrival < 0 or heap[0][0] <= arrival) else arrival
-            while heap and heap[0][0] == now:
-                _, _, happen, what = heappop(heap)
-                happen(what)
+            self.now = now = heap[0][0] if heap and (arrival < 0 or heap[0][0] < arrival) else arrival
             while place < len(arriving) and arriving[place].job.task.release == now:
                 self._arrive(arriving[place])
                 place += 1
+                if not self.rules.together:
+                    self._decide(now)
+            while heap and heap[0][0] == now:
+                _, _, happen, what = heappop(heap)
+                happen(what)
+                if not self.rules.together:
+                    self._decide(now)
             self._decide(now)
         return Result(
             self.choice, self.trace, self.cluster, self.records, self.spans, self.outages, start, self.now, unfit,

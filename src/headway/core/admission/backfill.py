@@ -17,7 +17,6 @@ from __future__ import annotations
 from headway.core.admission.line import head_of_line
 from headway.core.admission.outlook import expected_end
 from headway.core.decisions import Reason
-from headway.core.placement.best_fit import score
 from headway.core.placement.nodes import Nodes
 from headway.core.placement.space import Imagined, pick_devices
 from headway.core.queue import Queue, Shape, Slot
@@ -45,7 +44,7 @@ def place(world: World, now: int) -> None:
                 continue
             world.head = entry.task.id
             break
-        world.place(entry, best, Reason("best_fit", (("score", score(shape, best)),)), now)
+        world.place(entry, best, Reason(nodes.placement.name, (("score", nodes.score(shape, best)),)), now)
     if entry is None:
         world.head = None
         return
@@ -94,7 +93,14 @@ def _behind(world: World, head: Shape, now: int) -> None:
             if best is None:
                 continue
         facts = () if kept is None else (("for", kept.task),)
-        world.place(entry, best, Reason("backfill", (*facts, ("score", score(shape, best)))), now)
+        world.place(
+            entry,
+            best,
+            Reason(
+                "backfill", (*facts, ("placement", nodes.placement.name), ("score", nodes.score(shape, best)))
+            ),
+            now,
+        )
 
 
 def harmless(world: World, entry: Entry, head: Shape, now: int) -> bool:

@@ -14,7 +14,7 @@ from heapq import heapify, heappop, heappush
 import numpy as np
 import numpy.typing as npt
 
-from headway.core.placement.best_fit import Size, part, score
+from headway.core.placement import Placement, Size
 from headway.core.placement.space import Space
 from headway.core.queue import Shape
 from headway.domain.resources import Node
@@ -24,9 +24,14 @@ NEAREST = 32
 
 
 class Nodes:
-    """Every node ever seen, by index and by name."""
+    """Every node ever seen, by index and by name.
 
-    def __init__(self) -> None:
+    Args:
+        placement: Says which of them is best for a shape.
+    """
+
+    def __init__(self, placement: Placement) -> None:
+        self.placement = placement
         self.all: list[Space] = []
         self.by_name: dict[str, Space] = {}
         self._log: list[int] = []
@@ -43,13 +48,34 @@ class Nodes:
 
     def join(self, node: Node, incarnation: str) -> Space:
         """The space of a node that is new here."""
-        space = Space(len(self.all), node, incarnation)
+        space = Space(len(self.all), node, incarnation, self.placement)
         self.all.append(space)
         self.by_name[node.name] = space
         if space.index >= self._columns.shape[1]:
             self._columns = np.concatenate([self._columns, np.zeros_like(self._columns)], axis=1)
         self.changed(space, freed=True)
         return space
+
+    def measure_by(self, placement: Placement, shapes: list[Shape]) -> None:
+        """Another placement: every node and every shape is measured anew."""
+        self.placement = placement
+        for space in self.all:
+            space.placement = placement
+            space.changed()
+            self._behind[space.index] = None
+        for shape in shapes:
+            shape.parts, shape.fits, shape.beyond, shape.seen = {}, [], None, -1
+
+    def part(self, shape: Shape, size: Size) -> int:
+        """The shape's side of its score on nodes of that size."""
+        found = shape.parts.get(size)
+        if found is None:
+            found = shape.parts[size] = self.placement.part(shape, size)
+        return found
+
+    def score(self, shape: Shape, space: Space) -> int:
+        """How good the node is for the shape; smaller is better."""
+        return space.level - self.part(shape, space.size)
 
     def changed(self, space: Space, freed: bool) -> None:
         """To be told after every change of a node."""
@@ -122,7 +148,7 @@ class Nodes:
         for index in dict.fromkeys(missed):
             space = self.all[index]
             if space.fits(shape):
-                heappush(heap, (score(shape, space), index, space.version))
+                heappush(heap, (self.score(shape, space), index, space.version))
         shape.seen = end
 
     def _look_at_all(self, shape: Shape, without: int = -1) -> None:
@@ -130,7 +156,7 @@ class Nodes:
         shape.seen = self._base + len(self._log)
         self._write_columns()
         cpu, memory, reach, level, size = self._columns[:, : len(self.all)]
-        left = level - np.array([part(shape, one) for one in self._sizes], np.int64)[size]
+        left = level - np.array([self.part(shape, one) for one in self._sizes], np.int64)[size]
         fitting = np.flatnonzero((cpu >= shape.cpu) & (memory >= shape.memory) & (reach >= shape.gpu))
         fitting = fitting[fitting != without]
         if shape.other:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from headway.core.placement.best_fit import level
+from headway.core.placement import Placement
 from headway.domain.resources import Node
 from headway.domain.units import MILLI
 
@@ -26,7 +26,7 @@ class Space:
         devices: Free milli of each GPU; `sizes` 1000 for one that is there, 0 for one that went.
         gpu: Their sum. `idle`: how many are wholly free. `roomiest`: the most that any single one has free.
         reach: The largest GPU demand that fits: a share up to the roomiest device, or so many idle ones.
-        level: What is free in the measure of best fit. `size`: the capacity, equal for nodes that score
+        level: The node's side of every score, as `placement` says. `size`: the capacity, equal for nodes that score
             alike.
         leases: What is held here, by lease.
         claims: Who takes what comes free, first come first.
@@ -34,11 +34,12 @@ class Space:
 
     __slots__ = (
         "claims", "cordoned", "cpu", "cpu_size", "devices", "gone", "gpu", "gpu_size", "idle", "incarnation",
-        "index", "leases", "level", "memory", "memory_size", "name", "node", "open", "other", "other_size",
+        "index", "leases", "level", "memory", "memory_size", "name", "node", "open", "other", "other_size", "placement",
         "reach", "roomiest", "size", "sizes", "version",
     )  # fmt: skip
 
-    def __init__(self, index: int, node: Node, incarnation: str) -> None:
+    def __init__(self, index: int, node: Node, incarnation: str, placement: Placement) -> None:
+        self.placement = placement
         self.index = index
         self.name = node.name
         self.incarnation = incarnation
@@ -91,7 +92,7 @@ class Space:
             self.idle = devices.count(MILLI)
             self.roomiest = max(devices)
             self.reach = max(self.idle * MILLI, self.roomiest)
-        self.level = level(self)
+        self.level = self.placement.level(self)
 
     def fits(self, shape: Shape) -> bool:
         """Whether the shape could start here now."""
