@@ -31,7 +31,6 @@ SETS = (
 )  # fmt: skip
 #: Sets that cannot run yet, and why. To add one: write its module and take its name out of here.
 NOT_YET = {
-    "lublin": "replays a batch log through the simulator, which is not built yet",
     "gang": "replays a job trace through the simulator, which is not built yet",
 }
 
