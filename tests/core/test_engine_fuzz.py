@@ -33,6 +33,7 @@ ORDERS = (
     "fcfs", "srpt", "priority > srpt", "priority > fcfs", "priority", "priority > weighted_remaining",
     "attained > sjf", "slack > wspt", "deadline > aging",
     "priority > fair > srpt", "fair_history > fcfs", "priority > attained_run > sjf", "fair",
+    "remaining", "priority > remaining > fcfs",
 )  # fmt: skip
 NAMES = st.integers(0, 24).map(lambda number: f"t{number}")
 
@@ -113,10 +114,11 @@ class EngineMachine(RuleBasedStateMachine):
         discipline=st.sampled_from(DISCIPLINES),
         span=st.sampled_from([0, 50_000]),
         nodes=st.integers(1, 3),
+        longer=st.booleans(),
     )
-    def begin(self, order: str, discipline: str, span: int, nodes: int) -> None:
+    def begin(self, order: str, discipline: str, span: int, nodes: int, longer: bool) -> None:
         self.make: Callable[[], Engine] = lambda: Engine(
-            order, discipline, train_span=span, min_run=100_000, grace=1_000_000
+            order, discipline, train_span=span, min_run=100_000, grace=1_000_000, preempt_longer=longer
         )
         self.engine, self.twin = self.make(), self.make()
         for name in list(NODES)[:nodes]:

@@ -17,7 +17,7 @@ from headway.core.overrides import checked, concerns
 from headway.core.placement.space import Space
 from headway.core.placing import place_all
 from headway.core.policy import Policy
-from headway.core.preemption import victims
+from headway.core.preemption import longer, victims
 from headway.core.state import Entry, Member, Move, State, refuse
 from headway.core.world import Settings, World
 from headway.domain.override import Override
@@ -41,6 +41,9 @@ class Engine:
         min_run: Microseconds before an attempt may be preempted.
         max_preemptions: How often a task may be preempted.
         placement: Which of the nodes with room is best, e.g. `best_fit` or `spread`.
+        preempt_longer: Whether, within a class, what has less left may preempt what has more (SRPT proper);
+            only if the order right after the classes is by what is left, as `srpt` is.
+        preempt_cost: Microseconds that such a preemption is reckoned to cost: it must gain more.
     """
 
     def __init__(
@@ -55,8 +58,12 @@ class Engine:
         min_run: int = SECOND,
         max_preemptions: int = 3,
         placement: str = "best_fit",
+        preempt_longer: bool = False,
+        preempt_cost: int = 0,
     ) -> None:
-        settings = Settings(train_span, preempt, grace, min_run, max_preemptions, seed)
+        settings = Settings(
+            train_span, preempt, grace, min_run, max_preemptions, seed, preempt_longer, preempt_cost
+        )
         self._start(World(Policy(order, discipline, placement), settings), None)
 
     def _start(self, world: World, victim_wake: int | None) -> None:
@@ -113,6 +120,8 @@ class Engine:
                 world.fulfil(claim, now)
         place_all(world, now)
         self._victim_wake = victims.make_room(world, now)
+        if world.settings.preempt_longer:
+            self._victim_wake = victims.earlier(self._victim_wake, longer.make_room(world, now))
         trains.call_back(world)
         trains.fill(world, now)
         out, world.out = world.out, []

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 
 from headway.core.ledger import STANDING
-from headway.core.ordering import LIMIT, WIDTH, Book, Order, Turns, orders
+from headway.core.ordering import LIMIT, WIDTH, Book, ByRemaining, Order, Turns, orders
 from headway.core.placement import placement
 from headway.core.state import Entry
 from headway.errors import Invalid
@@ -70,6 +70,10 @@ class Policy:
         #: How many of the leading orders are classes; none: nothing preempts.
         self.classes = classes
         self._below = span + WIDTH * (len(self._before) - classes)
+        after = self._before[classes] if classes < len(self._before) else None
+        #: What comes right after the classes, if it orders by what is left to do: within a class a task may then
+        #: preempt one that has more left.
+        self.by_remaining: ByRemaining | None = after if isinstance(after, ByRemaining) else None
 
     def key(self, entry: Entry, book: Book) -> int:
         """Where a task stands, packed into one integer so that a heap compares once; smaller goes first.

@@ -51,12 +51,14 @@ class Shape:
             best score that is not in it. `seen`: how far it is in the log of changes. `parts`: see
             `Nodes.part`.
         live: Leases of this shape.
-        search_at: No search for victims before (microseconds); see `preemption`.
+        search_at: No search for victims before (microseconds); see `preemption`. `longer_at`: nor for what has
+            more left, unless for a head whose key is below `longer_key`.
     """
 
     __slots__ = (
-        "amounts", "beyond", "count", "cpu", "demand", "fits", "gpu", "heap", "id", "live", "memory", "other", "parked",
-        "parts", "per_device", "pin", "search_at", "seen", "share", "slot", "thirsty", "whole",
+        "amounts", "beyond", "count", "cpu", "demand", "fits", "gpu", "heap", "id", "live", "longer_at", "longer_key",
+        "memory", "other", "parked", "parts", "per_device", "pin", "search_at", "seen", "share", "slot", "thirsty",
+        "whole",
     )  # fmt: skip
 
     def __init__(self, ident: int, demand: Demand, pin: str) -> None:
@@ -83,6 +85,7 @@ class Shape:
         self.live = 0
         self.thirsty: dict[int, None] = {}
         self.search_at = 0
+        self.longer_at = self.longer_key = 0
 
     def __lt__(self, other: Shape) -> bool:
         # A task that moved to another shape may leave a dead element with the same key and arrival behind.

@@ -35,7 +35,7 @@ def take(world: World) -> Tree:
         "policy": [world.policy.text, world.policy.discipline, world.policy.placement.name],
         "estimates": world.estimates.tree(),
         "shapes": [
-            [*_demand(s.demand), s.pin, int(s.parked), s.search_at, list(s.thirsty)]
+            [*_demand(s.demand), s.pin, int(s.parked), s.search_at, list(s.thirsty), s.longer_at, s.longer_key]
             for s in world.queue.shapes
         ],
         "arrived": list(world.queue.arrived),
@@ -77,6 +77,7 @@ def load(tree: Tree) -> World:
         shape = world.queue.shape(_undemand(row[:4]), row[4])
         shape.parked, shape.search_at = bool(row[5]), row[6]
         shape.thirsty = dict.fromkeys(row[7])
+        shape.longer_at, shape.longer_key = row[8:] or (0, 0)
     for row in tree["nodes"]:
         _unspace(world, row)
     world.nodes.freed = {index: world.nodes.all[index] for index in tree["freed"]}

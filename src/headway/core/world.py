@@ -43,9 +43,14 @@ class Settings:
         grace: Time a preempted attempt has to checkpoint.
         min_run: Nothing is preempted before it has run so long.
         max_preemptions: Nothing is preempted more often.
+        preempt_longer: Whether what has less left may preempt what has more; only if the order right after the
+            classes is by what is left.
+        preempt_cost: What that is reckoned to cost: it must gain more.
     """
 
-    __slots__ = ("grace", "max_preemptions", "min_run", "preempt", "seed", "train_span")
+    __slots__ = (
+        "grace", "max_preemptions", "min_run", "preempt", "preempt_cost", "preempt_longer", "seed", "train_span",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -55,6 +60,8 @@ class Settings:
         min_run: int = SECOND,
         max_preemptions: int = 3,
         seed: int = 0,
+        preempt_longer: bool = False,
+        preempt_cost: int = 0,
     ) -> None:
         self.train_span = train_span
         self.preempt = preempt
@@ -62,17 +69,22 @@ class Settings:
         self.min_run = min_run
         self.max_preemptions = max_preemptions
         self.seed = seed
+        self.preempt_longer = preempt_longer
+        self.preempt_cost = preempt_cost
 
     def tree(self) -> list[int]:
         """As plain JSON."""
         return [
             self.train_span, int(self.preempt), self.grace, self.min_run, self.max_preemptions, self.seed,
+            int(self.preempt_longer), self.preempt_cost,
         ]  # fmt: skip
 
     @classmethod
     def from_tree(cls, tree: list[int]) -> Settings:
         """The reverse of `tree`."""
-        return cls(tree[0], bool(tree[1]), *tree[2:])
+        span, preempt, grace, min_run, most, seed, *rest = tree
+        longer, cost = rest or (0, 0)
+        return cls(span, bool(preempt), grace, min_run, most, seed, bool(longer), cost)
 
 
 class World:

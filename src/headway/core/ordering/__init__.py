@@ -64,6 +64,16 @@ class Order(Protocol):
 
 
 @runtime_checkable
+class ByRemaining(Order, Protocol):
+    """An order by what is left to do. Where the engine may (`preempt_longer`), a task with less left preempts
+    one with more."""
+
+    def key_of(self, entry: Entry, left: int) -> int:
+        """Where the task stands with `left` microseconds to go, waiting or running."""
+        ...
+
+
+@runtime_checkable
 class Turns(Protocol):
     """A component whose keys change while tasks wait, because it looks at whose they are.
 

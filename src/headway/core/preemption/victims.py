@@ -51,7 +51,7 @@ def make_room(world: World, now: int) -> int | None:
             if entry is None or entry.item is None or world.policy.rank(entry.item[0], entry.boost) >= worst:
                 break
             if shape.search_at > now:
-                wake = _earlier(wake, shape.search_at)
+                wake = earlier(wake, shape.search_at)
                 break
             if searches == SEARCHES:
                 return now  # there is more to do, and the rest of the decision should not wait for it
@@ -59,7 +59,7 @@ def make_room(world: World, now: int) -> int | None:
             plan, ripe = _search(world, entry, world.policy.rank(entry.item[0], entry.boost), now)
             if plan is None:
                 shape.search_at = now + PAUSE
-                wake = _earlier(wake, max(ripe, shape.search_at) if ripe is not None else None)
+                wake = earlier(wake, max(ripe, shape.search_at) if ripe is not None else None)
                 break
             _carry_out(world, entry, plan, now)
     return wake
@@ -83,7 +83,8 @@ def _waiting(world: World, worst: int) -> list[Shape]:
     return found
 
 
-def _earlier(a: int | None, b: int | None) -> int | None:
+def earlier(a: int | None, b: int | None) -> int | None:
+    """The first of two times, either of which there may not be."""
     return b if a is None else a if b is None else min(a, b)
 
 
@@ -97,7 +98,7 @@ def _search(world: World, entry: Entry, rank: int, now: int) -> tuple[Plan | Non
         if space.node.lacks(entry.task.demand):
             continue
         able, ripe_here = _victims(world, space, rank, now)
-        ripe = _earlier(ripe, ripe_here)
+        ripe = earlier(ripe, ripe_here)
         plan = _plan(entry, space, able, now) if able else None
         if plan is not None and (best is None or _cost(plan) < _cost(best)):
             best = plan
@@ -122,7 +123,7 @@ def _victims(world: World, space: Space, rank: int, now: int) -> tuple[list[Leas
             if old_enough <= now:
                 able.append(lease)
             else:
-                ripe = _earlier(ripe, old_enough)
+                ripe = earlier(ripe, old_enough)
     return able, ripe
 
 
