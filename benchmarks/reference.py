@@ -29,10 +29,6 @@ SETS = (
     "lublin", "gang", "openb", "rcpsp", "weighted", "dag",
     "heft", "drf", "hpa", "node_scores", "node_packing", "queueing",
 )  # fmt: skip
-#: Sets that cannot run yet, and why. To add one: write its module and take its name out of here.
-NOT_YET = {
-    "gang": "replays a job trace through the simulator, which is not built yet",
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,8 +64,6 @@ def data_folder() -> Path:
 
 
 def _run(name: str, case: Case) -> Outcome | Absent:
-    if name in NOT_YET:
-        return Absent(NOT_YET[name])
     case.progress(f"{name} …")
     module = importlib.import_module(f"benchmarks.references.{name}")
     found: Outcome | Absent = module.run(case)

@@ -1,4 +1,19 @@
-"""A policy to try, as a person writes it: `priority > srpt, strict, preempt=no`."""
+"""A policy to try, as a person writes it: `priority > srpt, strict, preempt=no`.
+
+After the orders, separated by commas, in any order: a discipline, and settings of the engine:
+
+| setting             | meaning                                                                                   |
+|---------------------|-------------------------------------------------------------------------------------------|
+| `preempt=yes`       | a better priority class may preempt a worse (as a service does unless told otherwise)      |
+| `preempt=no`        | nothing is preempted                                                                      |
+| `preempt=longer`    | also, within a class, what has less left preempts what has more                           |
+| `preempt_cost=30s`  | what the latter is reckoned to cost: it must gain more                                    |
+| `grace=1min`        | what a preempted attempt has to write its checkpoint                                      |
+| `min_run=10s`       | nothing is preempted before it has run so long                                            |
+| `max_preemptions=3` | nothing is preempted more often                                                           |
+| `placement=spread`  | which of the nodes with room is best                                                      |
+| `train_span=50ms`   | work that a lease holds; 0 for no trains                                                  |
+"""
 
 from __future__ import annotations
 
@@ -12,8 +27,8 @@ from headway.domain.units import parse_time
 from headway.errors import Invalid
 
 #: Settings of the engine that may follow the orders, and how each is read.
-_TIMES = ("train_span", "grace", "min_run")
-_SETTINGS = ("preempt", *_TIMES, "max_preemptions")
+_TIMES = ("train_span", "grace", "min_run", "preempt_cost")
+_SETTINGS = ("preempt", *_TIMES, "max_preemptions", "placement")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +49,14 @@ class Choice:
     def parse(cls, text: str) -> Choice:
         """From `ORDER > ORDER, DISCIPLINE, SETTING=VALUE`. Raises Invalid naming what is wrong."""
         order, *rest = (part.strip() for part in text.split(","))
-        discipline, settings = "skip", {}
+        discipline = "skip"
+        settings: dict[str, Any] = {}
         for part in rest:
             name, equals, value = (piece.strip() for piece in part.partition("="))
             if not equals and name in DISCIPLINES:
                 discipline = name
             elif equals and name in _SETTINGS:
-                settings[name] = _value(name, value, text)
+                settings |= _value(name, value, text)
             else:
                 known = [*DISCIPLINES, *(f"{setting}=" for setting in _SETTINGS)]
                 close = difflib.get_close_matches(part, known, 1)
@@ -49,7 +65,12 @@ class Choice:
                     hint=f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}",
                 )
         made = cls(order, discipline, tuple(settings.items()), ", ".join([order, *rest]))
-        made.engine()  # an unknown order is refused here, before anything runs
+        engine = made.engine()  # an unknown order or placement is refused here, before anything runs
+        if settings.get("preempt_longer") and engine.world.policy.by_remaining is None:
+            raise Invalid(
+                f"policy {text!r}: preempt=longer needs an order by what is left to do, right after the classes",
+                hint="e.g. 'srpt, preempt=longer' or 'priority > remaining, preempt=longer'",
+            )
         return made
 
     def engine(self) -> Engine:
@@ -62,13 +83,15 @@ class Choice:
         return self.label or f"{self.order}, {self.discipline}"
 
 
-def _value(name: str, value: str, text: str) -> Any:
+def _value(name: str, value: str, text: str) -> dict[str, Any]:
     if name == "preempt":
-        if value not in ("yes", "no"):
-            raise Invalid(f"policy {text!r}: preempt={value}", hint="write preempt=yes or preempt=no")
-        return value == "yes"
+        if value not in ("yes", "no", "longer"):
+            raise Invalid(f"policy {text!r}: preempt={value}", hint="write preempt=yes, no or longer")
+        return {"preempt": value != "no", "preempt_longer": value == "longer"}
+    if name == "placement":
+        return {name: value}
     if name in _TIMES:
-        return parse_time(value, name)
+        return {name: parse_time(value, name)}
     if not value.isdigit():
         raise Invalid(f"policy {text!r}: {name}={value} is not a count", hint=f"write {name}=3")
-    return int(value)
+    return {name: int(value)}
