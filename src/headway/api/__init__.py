@@ -1,4 +1,4 @@
-"""One function per thing a person starts: run a workflow inline, submit it to a service."""
+"""One function per thing a person starts: run a workflow inline, submit it to a service, simulate it."""
 
 from __future__ import annotations
 
@@ -33,4 +33,24 @@ def submit(workflow: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] 
     return Client().submit(workflow, *args, **(kwargs or {}))
 
 
-__all__ = ["run_inline", "submit"]
+def simulate(
+    workflow: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None, **options: Any
+) -> Any:
+    """Simulate one run of a workflow under the production engine; none of its tasks is run.
+
+    Args:
+        workflow: A function decorated with `@workflow`.
+        options: policies, cluster, durations, items, rules, injected: see `headway.api.simulating.simulate_workflow`.
+
+    Returns:
+        A `Comparison`: `print(it)` shows its table, `.tree()` is plain JSON, `.html()` a page.
+
+    Raises:
+        Invalid: It was refused before anything was simulated.
+    """
+    from headway.api.simulating import simulate_workflow
+
+    return simulate_workflow(workflow, args, kwargs, **options)
+
+
+__all__ = ["run_inline", "simulate", "submit"]

@@ -83,7 +83,7 @@ class WorkflowFunction(Generic[P, R]):
     """A function whose body says which task gets which result.
 
     Called plainly it runs in place, like any function. `.run()` runs it through the engine in this process,
-    `.submit()` on a service.
+    `.submit()` on a service, `.simulate()` under a virtual clock.
     """
 
     def __init__(self, function: Callable[P, R], name: str, options: WorkflowOptions) -> None:
@@ -127,6 +127,14 @@ class WorkflowFunction(Generic[P, R]):
         """Hand the workflow to the service; returns a handle of the run."""
         loading.refuse_while_loading(f"{self.name}.submit()")
         return _api().submit(self, args, kwargs)
+
+    def simulate(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """What a run on this machine would be like, by its tasks' estimates; none of them is run.
+
+        Other nodes, several policies and other lengths: `headway.api.simulate(workflow, args, policies=…)`.
+        """
+        loading.refuse_while_loading(f"{self.name}.simulate()")
+        return _api().simulate(self, args, kwargs)
 
     def _check(self, args: Any, kwargs: Mapping[str, Any]) -> None:
         signature = self._signature()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import typer
 
-from headway.cli import demo, listing_commands, run_commands, service_commands
+from headway.cli import demo, listing_commands, run_commands, service_commands, simulate_command
 from headway.errors import HeadwayError
 
 USAGE, INTERNAL, INTERRUPTED, BROKEN_PIPE = 2, 70, 130, 141
@@ -54,6 +54,7 @@ demo.register(app)
 run_commands.register(app)
 service_commands.register(app)
 listing_commands.register(app)
+simulate_command.register(app)
 
 
 @app.command(rich_help_panel="Service")

@@ -62,6 +62,9 @@ class Comparison:
             [head, "", *(line.rstrip() for line in lines), *(f"  {note}" for note in self.notes)]
         )
 
+    def __str__(self) -> str:
+        return self.table()
+
     def html(self) -> str:
         """One page, with its styles and pictures in it."""
         from headway.sim.page import page

@@ -6,7 +6,8 @@
 | `csv`       | our own table, see `headway.sim.traces.csv`                                               |
 | `gpu_pods`  | Alibaba's list of GPU pods ("openb"): cpu, memory, GPUs or a share of one, GPU models     |
 | `wfcommons` | a workflow instance of WfCommons, JSON                                                    |
-| `journal`   | what a service of Headway did; read by `headway.sim.traces.journal` from rows handed in   |
+
+Two more are not files: `journal`, what a service of Headway did, and `workflow`, one that has not run yet.
 """
 
 from __future__ import annotations

@@ -1,0 +1,87 @@
+"""A workflow that has not run: its graph, with what its author says of each task's length.
+
+A mapped task has as many items as the list it is mapped over, or as the mapped task whose results flow on; how many items a
+task will give is not known before it ran, so it is said, or reckoned as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from headway.core.capacity.estimates import UNKNOWN
+from headway.domain.results import Ref
+from headway.domain.task import Task
+from headway.domain.units import show_time
+from headway.domain.workflow import Output, TaskSpec, Value, Workflow, parents
+from headway.errors import Invalid
+from headway.sim.trace import Job, Trace
+from headway.sim.traces.journal import item_by_item
+
+
+def read(
+    workflow: Workflow,
+    values: Mapping[str, Ref],
+    *,
+    durations: Mapping[str, int] | None = None,
+    items: Mapping[str, int] | None = None,
+) -> tuple[Trace, list[str]]:
+    """One run of the workflow, and what had to be assumed.
+
+    Args:
+        values: Its literal arguments.
+        durations: Processing time of a task (each item, if mapped) in microseconds, by name; else its estimate.
+        items: How many items a mapped task has, by name, where that is not known before it ran.
+
+    Raises:
+        Invalid: A name that is no task of the workflow.
+    """
+    durations, items = durations or {}, items or {}
+    known = {spec.name: spec for spec in workflow.tasks}
+    for name in (*durations, *items):
+        if name not in known:
+            raise Invalid(
+                f"workflow {workflow.name!r} has no task {name!r}", hint=f"its tasks: {', '.join(known)}"
+            )
+    notes: list[str] = []
+    counts: dict[str, int] = {}
+    jobs: list[Job] = []
+    for spec in workflow.tasks:
+        length = durations.get(spec.name, spec.estimate)
+        if length is None:
+            notes.append(f"nobody says how long {spec.name} takes: reckoned as {show_time(UNKNOWN)}")
+        if spec.mapped:
+            counts[spec.name] = _count(spec, values, counts, items, notes)
+        takes = UNKNOWN if length is None else length
+        jobs += [_job(workflow, spec, index, counts, takes) for index in range(counts.get(spec.name, 1))]
+    return Trace.of(workflow.name, jobs), notes
+
+
+def _count(spec: TaskSpec, values: Mapping[str, Ref], counts: Mapping[str, int], said: Mapping[str, int],
+           notes: list[str]) -> int:  # fmt: skip
+    for arg in spec.args[: spec.mapped]:
+        if isinstance(arg, Value) and (found := values[arg.key].items) is not None:
+            return found
+        if isinstance(arg, Output) and arg.task in counts:
+            return counts[arg.task]
+    if spec.name in said:
+        return said[spec.name]
+    notes.append(f"how many items {spec.name} has is not known before the run: reckoned as one")
+    return 1
+
+
+def _job(workflow: Workflow, spec: TaskSpec, index: int, counts: Mapping[str, int], length: int) -> Job:
+    run = workflow.name
+    after: dict[str, None] = {}
+    for parent in parents(spec):
+        if parent not in counts:
+            after[f"{run}/{parent}"] = None
+        elif spec.mapped and item_by_item(spec, parent):
+            after[f"{run}/{parent}[{index}]"] = None
+        else:
+            after.update((f"{run}/{parent}[{i}]", None) for i in range(counts[parent]))
+    fields: dict[str, Any] = {"priority": spec.priority, "estimate": spec.estimate, "tenant": workflow.tenant}
+    name = f"{run}/{spec.name}[{index}]" if spec.mapped else f"{run}/{spec.name}"
+    return Job(
+        Task(name, spec.kind, spec.demand, weight=workflow.weight, after=tuple(after), **fields), length
+    )
