@@ -12,8 +12,8 @@ from benchmarks.references import Case
 
 pytestmark = pytest.mark.reference
 
-#: Seeds of each workload of `openb`; the others take no time.
-LIMITS = {"openb": 2, "drf": None, "hpa": None, "node_scores": None, "node_packing": None, "queueing": None}
+#: Seeds of each workload of `openb`, queues that are simulated; the others take no time.
+LIMITS = {"openb": 2, "drf": None, "hpa": None, "node_scores": None, "node_packing": None, "queueing": 4}
 
 
 @pytest.mark.parametrize("name", LIMITS)
