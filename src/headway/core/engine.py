@@ -25,7 +25,7 @@ from headway.domain.units import MILLI, SECOND
 from headway.errors import Invalid
 
 #: Changes whenever the same events would be decided differently: a journal says which logic it was made with.
-LOGIC = "2"
+LOGIC = "3"
 
 
 class Engine:

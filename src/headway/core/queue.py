@@ -19,10 +19,10 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
+from headway.core.ask import Ask
 from headway.core.placement import Size
 from headway.core.placement.space import Imagined, Space
 from headway.core.state import Entry
-from headway.domain.resources import Demand
 from headway.domain.units import MILLI
 
 #: (key, order of arrival, entry): no two entries have the same order of arrival, so they are never compared.
@@ -38,10 +38,10 @@ FEW = 32
 
 
 class Shape:
-    """A demand and where it may go, interned; its queue.
+    """What tasks ask for, interned; their queue.
 
     Attributes:
-        pin: The only node it may run on, or empty.
+        ask: All of it. `demand` and `pin` are its own, close at hand.
         share: Milli of one device, `whole`: devices; at most one of them is not 0. `per_device`: milli it
             takes of each.
         heap: Its queue, with dead elements. `count`: the living.
@@ -56,15 +56,17 @@ class Shape:
     """
 
     __slots__ = (
-        "amounts", "beyond", "count", "cpu", "demand", "fits", "gpu", "heap", "id", "live", "longer_at", "longer_key",
+        "amounts", "ask", "beyond", "count", "cpu", "demand", "fits", "gpu", "heap", "id", "live", "longer_at", "longer_key",
         "memory", "other", "parked", "parts", "per_device", "pin", "search_at", "seen", "share", "slot", "thirsty",
         "whole",
     )  # fmt: skip
 
-    def __init__(self, ident: int, demand: Demand, pin: str) -> None:
+    def __init__(self, ident: int, ask: Ask) -> None:
+        demand = ask.demand
         self.id = ident
+        self.ask = ask
         self.demand = demand
-        self.pin = pin
+        self.pin = ask.pin
         self.cpu = demand.cpu
         self.memory = demand.memory
         self.gpu = demand.gpu
@@ -104,7 +106,7 @@ class Queue:
 
     def __init__(self) -> None:
         self.shapes: list[Shape] = []
-        self._ids: dict[tuple[Demand, str], Shape] = {}
+        self._ids: dict[Ask, Shape] = {}
         self.heads: list[Slot] = []  # of shapes that are not parked; lazy
         self.parked: list[Slot] = []  # sorted, exact
         #: Shapes whose head changed since trains last looked.
@@ -113,11 +115,11 @@ class Queue:
         self._columns: npt.NDArray[np.int64] = np.zeros((3, 64), np.int64)
         self._is_parked: npt.NDArray[np.bool_] = np.zeros(64, np.bool_)
 
-    def shape(self, demand: Demand, pin: str = "") -> Shape:
-        """The shape of a demand, made on first sight."""
-        found = self._ids.get((demand, pin))
+    def shape(self, ask: Ask) -> Shape:
+        """The shape of what is asked, made on first sight."""
+        found = self._ids.get(ask)
         if found is None:
-            found = self._ids[demand, pin] = Shape(len(self.shapes), demand, pin)
+            found = self._ids[ask] = Shape(len(self.shapes), ask)
             self.shapes.append(found)
             self._widen(found)
         return found

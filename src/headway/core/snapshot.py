@@ -14,6 +14,7 @@ from dataclasses import fields
 from typing import Any
 
 from headway.core import decisions
+from headway.core.ask import Ask
 from headway.core.capacity.estimates import Estimates
 from headway.core.decisions import Decision, Reason
 from headway.core.events import TaskOffered
@@ -35,7 +36,7 @@ def take(world: World) -> Tree:
         "policy": [world.policy.text, world.policy.discipline, world.policy.placement.name],
         "estimates": world.estimates.tree(),
         "shapes": [
-            [*_demand(s.demand), s.pin, int(s.parked), s.search_at, list(s.thirsty), s.longer_at, s.longer_key]
+            [_ask(s.ask), int(s.parked), s.search_at, list(s.thirsty), s.longer_at, s.longer_key]
             for s in world.queue.shapes
         ],
         "arrived": list(world.queue.arrived),
@@ -74,10 +75,11 @@ def load(tree: Tree) -> World:
         override = Override(*row)
         world.overrides.active[override.id] = override
     for row in tree["shapes"]:
-        shape = world.queue.shape(_undemand(row[:4]), row[4])
-        shape.parked, shape.search_at = bool(row[5]), row[6]
-        shape.thirsty = dict.fromkeys(row[7])
-        shape.longer_at, shape.longer_key = row[8:] or (0, 0)
+        asked, parked, search_at, thirsty, longer_at, longer_key = row
+        shape = world.queue.shape(_unask(asked))
+        shape.parked, shape.search_at = bool(parked), search_at
+        shape.thirsty = dict.fromkeys(thirsty)
+        shape.longer_at, shape.longer_key = longer_at, longer_key
     for row in tree["nodes"]:
         _unspace(world, row)
     world.nodes.freed = {index: world.nodes.all[index] for index in tree["freed"]}
@@ -122,6 +124,14 @@ def _demand(demand: Demand) -> list[Any]:
 
 def _undemand(row: list[Any]) -> Demand:
     return Demand(row[0], row[1], row[2], _pairs(row[3]))
+
+
+def _ask(ask: Ask) -> list[Any]:
+    return [_demand(ask.demand), ask.pin]
+
+
+def _unask(row: list[Any]) -> Ask:
+    return Ask(_undemand(row[0]), row[1])
 
 
 def _fields(value: Any) -> list[Any]:

@@ -13,6 +13,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from headway.core.admission.outlook import Outlook
+from headway.core.ask import ask_of
 from headway.core.capacity.estimates import Estimates
 from headway.core.decisions import Decision, Dropped, Lost, Reason, Recall, Start
 from headway.core.ledger import Ledger
@@ -179,7 +180,7 @@ class World:
     def admit(self, task: Task, not_before: int, now: int) -> None:
         """A task that is not here comes in; fencing goes on where it left."""
         family = self.estimates.family(task.kind, task.demand)
-        entry = Entry(task, self.next_seq, family, self.queue.shape(task.demand))
+        entry = Entry(task, self.next_seq, family, self.queue.shape(ask_of(task)))
         self.next_seq += 1
         fence = self.fences.pop(task.id, None)
         if fence is not None:
@@ -196,6 +197,7 @@ class World:
         self._wait_for_nothing(entry)
         entry.task = task
         entry.family = self.estimates.family(task.kind, task.demand)
+        entry.shape = self.queue.shape(ask_of(task, entry.shape.pin))
         entry.not_before = not_before
         self._wait_for(entry)
         self.settle(entry, now)
@@ -203,8 +205,8 @@ class World:
     def settle(self, entry: Entry, now: int) -> None:
         """Puts an unallocated task where it belongs: waiting, held, delayed or queued."""
         hold, pin, entry.boost = self.overrides.on(entry.task) if self.overrides.active else (False, "", 0)
-        if pin != entry.shape.pin or entry.shape.demand is not entry.task.demand:
-            entry.shape = self.queue.shape(entry.task.demand, pin)
+        if pin != entry.shape.pin:
+            entry.shape = self.queue.shape(ask_of(entry.task, pin))
         if entry.waits:
             self.move(entry, Move.WAIT)
             self._watch_train(entry)
