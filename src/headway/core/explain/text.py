@@ -1,0 +1,122 @@
+"""An explanation's facts as lines for a reader."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headway.core.ordering import shown
+from headway.core.placement import placements
+from headway.domain.units import show_bytes, show_milli, show_time
+
+
+def _amount(resource: str, amount: int) -> str:
+    return show_bytes(amount) if resource == "memory" else show_milli(amount)
+
+
+def _named(key: dict[str, int], now: int) -> str:
+    return ", ".join(shown(name, value, now) for name, value in key.items())
+
+
+def lines(facts: dict[str, Any]) -> list[str]:
+    """One line a fact, the most telling first."""
+    found = [f"asks for {facts['demand']}"] if "demand" in facts else []
+    for o in facts.get("overrides", ()):
+        node = f" to {o['node']}" if o["node"] else ""
+        ends = show_time(o["ends_in"])
+        found.append(f"override {o['id']}: {o['kind']}{node} by {o['by']}, ends in {ends}: {o['reason']}")
+    found += [f"waits for {o['task']}, which is {o['state']}" for o in facts.get("waits_for", ())]
+    if "starts_after" in facts:
+        found.append(f"backs off for another {show_time(facts['starts_after'])}")
+    if "claim" in facts:
+        claim = facts["claim"]
+        since = show_time(claim["since"])
+        found.append(f"room is being made on {claim['node']}: {claim['victims']} preempted {since} ago")
+    if "blocked" in facts:
+        found += _queued_lines(facts)
+    if "node" in facts:
+        found += _placed_lines(facts)
+    return found
+
+
+def _queued_lines(facts: dict[str, Any]) -> list[str]:
+    rule = f"{facts['policy']} ({facts['discipline']})"
+    lines = [f"place {facts['place']} of {facts['queued']} by {rule}: {_named(facts['key'], facts['now'])}"]
+    lines += [f"behind {other['task']}: {_named(other['key'], facts['now'])}" for other in facts["ahead"]]
+    if facts["place"] - 1 > len(facts["ahead"]):
+        lines.append(f"and {facts['place'] - 1 - len(facts['ahead'])} more")
+    if "head_of_line" in facts:
+        lines.append(f"nothing overtakes the head of the line, {facts['head_of_line']}")
+    if "reservation" in facts:
+        kept = facts["reservation"]
+        soon = f"in {show_time(kept['in'])}" if kept["in"] else "as soon as what is there has ended"
+        lines.append(f"{kept['node']} is reserved for {kept['task']}, expected to have room {soon}")
+    counts = ", ".join(
+        f"{count} by {label}" if label != "fits" else f"{count} have room"
+        for label, count in facts["blocked"].items()
+    )
+    lines.append(f"of {facts['nodes']} nodes: {counts}" if facts["nodes"] else "there is no node")
+    for node in facts["closest"]:
+        if node["asked"]:
+            name, _, small = node["blocked_by"].partition(" ")
+            free, asked = _amount(name, node["free"]), _amount(name, node["asked"])
+            lines.append(f"{node['node']}: {name} asked {asked}, {'has only' if small else 'free'} {free}")
+        else:
+            lines.append(
+                f"{node['node']}: {'has room' if node['blocked_by'] == 'fits' else node['blocked_by']}"
+            )
+    for holder in facts["held_by"]:
+        left = f", about {show_time(holder['expected_left'])} left" if holder["expected_left"] else ""
+        lines.append(f"{holder['task']} holds {holder['holds']}{left}")
+    return lines
+
+
+def _placed_lines(facts: dict[str, Any]) -> list[str]:
+    placed = facts["placed"]
+    devices = f" (gpu {', '.join(map(str, facts['devices']))})" if facts.get("devices") else ""
+    lines = [f"attempt {facts['attempt']} on {facts['node']}{devices}: {_because(placed)}"]
+    if "took" in facts:
+        lines.append(
+            f"took {show_time(facts['took'])}, ended {show_time(facts['granted_ago'])} after it was placed"
+        )
+    if "running_for" in facts:
+        lines.append(
+            f"runs for {show_time(facts['running_for'])}, {show_time(facts['expected'])} were expected"
+        )
+    if "behind" in facts:
+        lines.append(
+            f"{facts['behind_count']} before it on lease {facts['lease']}: {', '.join(facts['behind'])}"
+        )
+    if "withdrawn" in facts:
+        lines.append("asked to end, and has not ended yet")
+    if "recalled" in facts:
+        lines.append("called back, not acknowledged yet")
+    if "evicted" in facts:
+        lines.append("its place is being cleared for a better class")
+    others = facts.get("could_also_run_on", ())
+    return lines + [
+        f"{other['node']} has room too, {_left(facts['placement'], other['score'])}" for other in others
+    ]
+
+
+def _left(placement: str, score: int) -> str:
+    return placements()[placement].show(score)
+
+
+def _because(placed: dict[str, Any]) -> str:
+    code = placed["code"]
+    if code in placements():
+        best = "the best fit" if code == "best_fit" else f"the first by {code}"
+        text = f"{best}, {_left(code, placed['score'])}"
+        if "alternative" in placed:
+            text += f" (next best: {placed['alternative']}, {_left(code, placed['alternative_score'])})"
+        elif "freed_nodes" in placed:
+            text += f" (of {placed['freed_nodes']} just freed, nothing else had room)"
+        return text
+    if placed["code"] == "backfill":
+        ahead = f" without delaying {placed['for']}" if "for" in placed else ""
+        return f"backfilled{ahead}, {_left(placed['placement'], placed['score'])}"
+    if placed["code"] == "preempts":
+        return f"room was made for it by preempting {len(placed['victims'])} in {show_time(placed['waited'])}"
+    if placed["code"] == "successor":
+        return f"follows {placed['behind']} on its lease, {show_time(placed['expected'])} expected"
+    return f"on the train behind {placed['behind']}, {show_time(placed['expected'])} expected"

@@ -1,0 +1,77 @@
+"""What keeps a queued task waiting: its place in line, what blocks it on each node, who holds the closest one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headway.core.placement.space import Space
+from headway.core.state import Entry
+from headway.core.world import World
+
+#: How many of the tasks ahead, of the nodes and of the holders are listed one by one.
+LISTED = 5
+
+
+def key_of(world: World, entry: Entry) -> dict[str, int]:
+    """Where the task stands by each component of the policy."""
+    return dict(world.policy.parts_of(entry, world))
+
+
+def queued(world: World, entry: Entry, now: int) -> dict[str, Any]:
+    """Everything that keeps it waiting, as facts of an `Explanation`."""
+    assert entry.item is not None
+    before = world.queue.ahead(entry)
+    spaces = [space for space in world.nodes.all if not space.gone]
+    kept = world.reservation
+    blocked: dict[str, int] = {}
+    nodes = []
+    for space in spaces:
+        label, asked, free = space.blocker(entry.shape) or ("fits", 0, 0)
+        if label == "fits" and kept is not None and kept.space is space:
+            label = "reserved"
+        lacks = space.node.lacks(entry.task.demand)
+        could = lacks is None
+        if lacks is not None:
+            label, asked, free = f"{lacks[0]} (too small)", lacks[1], lacks[2]
+        blocked[label] = blocked.get(label, 0) + 1
+        nodes.append((not could, asked - free, space.index, space, label, asked, free))
+    nodes.sort(key=lambda row: row[:3])
+    close = [
+        {"node": row[3].name, "blocked_by": row[4], "asked": row[5], "free": row[6]} for row in nodes[:LISTED]
+    ]
+    facts: dict[str, Any] = {
+        "policy": world.policy.text,
+        "discipline": world.policy.discipline,
+        "key": key_of(world, entry),
+        "place": len(before) + 1,
+        "queued": world.queue.size,
+        "ahead": [{"task": item[2].task.id, "key": key_of(world, item[2])} for item in before[:LISTED]],
+        "nodes": len(spaces),
+        "blocked": blocked,
+        "closest": close,
+        "held_by": _holders(nodes[0][3], now) if nodes and not nodes[0][0] else [],
+    }
+    if kept is not None:
+        facts["reservation"] = {"task": kept.task, "node": kept.space.name, "in": max(kept.at - now, 0)}
+    if world.policy.strict and (before or world.head) and world.head != entry.task.id:
+        facts["head_of_line"] = world.head or before[0][2].task.id
+    return facts
+
+
+def _holders(space: Space, now: int) -> list[dict[str, Any]]:
+    """Who holds the node that is closest to having room, soonest to end first."""
+    holders = []
+    for lease in space.leases.values():
+        running = lease.members[0]
+        ran = now - running.started if running.started >= 0 else 0
+        left = max(lease.outstanding - ran, 0)
+        holders.append((left, lease.id, running.entry.task.id, str(lease.shape.demand)))
+    claims = [
+        {"task": claim.entry.task.id, "holds": f"a claim on {claim.entry.shape.demand}", "expected_left": 0}
+        for claim in space.claims
+    ]
+    holders.sort()
+    listed = [
+        {"task": task, "holds": demand, "expected_left": left} for left, _, task, demand in holders[:LISTED]
+    ]
+    return [*claims[:LISTED], *listed]
