@@ -14,7 +14,7 @@ import typer.main
 from headway.cli.main import app
 from headway.service.http import make_app
 from headway.service.identity import Tokens
-from headway.settings import KEYS, Settings, to_json, variable
+from headway.settings import KEYS, TABLES, Settings, to_json, variable
 
 HERE = Path(__file__).parent
 NOTE = "<!-- Written by docs/reference/generate.py; change the program and run it again. -->"
@@ -88,7 +88,10 @@ def settings() -> str:
         "the environment, options of the command."
     )
     table = "| key | variable | default |\n|---|---|---|\n" + "\n".join(rows)
-    return "\n\n".join([NOTE, "# Settings", head, table]) + "\n"
+    tables = "Tables of named rows, each also in a cluster file of `headway simulate`: " + ", ".join(
+        f"`[{name}.NAME]`" for name in TABLES
+    )
+    return "\n\n".join([NOTE, "# Settings", head, table, tables + "."]) + "\n"
 
 
 def _shown(value: Any) -> str:

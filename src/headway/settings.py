@@ -19,6 +19,8 @@ from headway.domain.units import parse_bytes, parse_milli
 from headway.errors import Invalid
 
 FILE_NAME = "headway.toml"
+#: Tables of named rows, each as plain as the file has it: what they mean is `headway.core.standing`'s to say.
+TABLES = ("tenants",)
 DISCIPLINES = ("strict", "skip", "backfill", "easy")
 
 
@@ -75,6 +77,7 @@ class Settings:
         state: The state folder (layout: `docs/internals/README.md`).
         site: First level of every topic after `headway/`.
         broker: URL of an MQTT broker (`mqtt://` or `mqtts://`); empty starts our own.
+        tables: By name (`TABLES`), rows by name; a row of the project's file replaces the user's of that name.
     """
 
     state: Path = field(default_factory=lambda: default_state(os.environ))
@@ -83,6 +86,7 @@ class Settings:
     policy: Policy = Policy()
     node: NodeSettings = NodeSettings()
     http: HttpSettings = HttpSettings()
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def default_state(env: Mapping[str, str]) -> Path:
@@ -212,7 +216,10 @@ def load(
     env = os.environ if env is None else env
     merged: dict[str, Any] = {"state": default_state(env)}
     for source, raw in _sources(dict(flags or {}), env, folder or Path.cwd()):
-        merged.update(_read(source, raw))
+        tables = {key: value for key, value in raw.items() if key in TABLES}
+        merged.update(_read(source, {key: value for key, value in raw.items() if key not in TABLES}))
+        for name, rows in tables.items():
+            merged[name] = {**merged.get(name, {}), **_rows(source, name, rows)}
     return _build(merged)
 
 
@@ -238,7 +245,7 @@ def _toml(path: Path) -> dict[str, Any]:
         raise Invalid(f"{path} cannot be read: {error.strerror}") from None
     flat: dict[str, Any] = {}
     for key, value in tree.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and key not in TABLES:
             flat.update((f"{key}.{inner}", item) for inner, item in value.items())
         else:
             flat[key] = value
@@ -258,12 +265,24 @@ def _environment(env: Mapping[str, str]) -> dict[str, Any]:
     return {found[name]: value for name, value in env.items() if name in found and value != ""}
 
 
+def _rows(source: str, name: str, rows: Any) -> dict[str, Any]:
+    if not isinstance(rows, dict):
+        raise Invalid(
+            f"{source}: {name} = {rows!r} is not a table", hint=f"write [{name}.NAME] above its keys"
+        )
+    try:
+        json.dumps(rows)
+    except TypeError:
+        raise Invalid(f"{source}: a value of [{name}] is a date or time", hint="write it in quotes") from None
+    return rows
+
+
 def _read(source: str, raw: Mapping[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in raw.items():
         if key not in KEYS:
             near = (
-                get_close_matches(key, KEYS, n=1)
+                get_close_matches(key, (*KEYS, *TABLES), n=1)
                 or [k for k in KEYS if k.rpartition(".")[2] == key.rpartition(".")[2]][:1]
             )
             hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(KEYS)}"
@@ -281,8 +300,8 @@ def _build(values: Mapping[str, Any]) -> Settings:
         inner = {k.partition(".")[2]: v for k, v in values.items() if k.startswith(section + ".")}
         default = next(f.default for f in fields(Settings) if f.name == section)
         parts[section] = replace(default, **inner)  # type: ignore[type-var]
-    plain = {k: v for k, v in values.items() if "." not in k}
-    return Settings(**plain, **parts)
+    plain = {k: v for k, v in values.items() if "." not in k and k not in TABLES}
+    return Settings(**plain, **parts, tables={name: values[name] for name in TABLES if name in values})
 
 
 def to_json(settings: Settings) -> dict[str, Any]:
@@ -293,12 +312,13 @@ def to_json(settings: Settings) -> dict[str, Any]:
         for part in key.split("."):
             value = getattr(value, part)
         flat[key] = str(value) if isinstance(value, Path) else value
-    return flat
+    return {**flat, **settings.tables}
 
 
 def from_json(flat: Mapping[str, Any]) -> Settings:
     """The inverse of `to_json`: values are already what the code uses."""
-    values = {key: (Path(value) if key == "state" else value) for key, value in flat.items() if key in KEYS}
+    known = (*KEYS, *TABLES)
+    values = {key: (Path(value) if key == "state" else value) for key, value in flat.items() if key in known}
     return _build(values)
 
 

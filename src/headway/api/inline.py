@@ -107,6 +107,7 @@ class _Session:
             order=policy.order,
             discipline=policy.discipline,
             placement=policy.placement,
+            tables=self._settings.tables,
         )
         agent = Agent(node, self._folder, address, site=self._settings.site)
         try:

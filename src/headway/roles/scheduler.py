@@ -24,7 +24,7 @@ from headway.bus.messages import (
 from headway.bus.names import PLANNER, RESOURCE_MANAGER, SCHEDULER
 from headway.bus.streams import WINDOW
 from headway.bus.topics import executor_name
-from headway.core import events
+from headway.core import events, standing
 from headway.core.decisions import Dropped, Lost, Preempt, Recall, Start, Stop
 from headway.core.engine import LOGIC, Engine
 from headway.core.world import KEEP_FINISHED
@@ -93,6 +93,8 @@ class Scheduler:
         self._ended: list[tuple[str, ReportRow]] = []
         #: The policy that the settings asked for at the last start: only a change of it overrides an operator's.
         self.configured: list[str] = []
+        #: The tables that they had (`core.standing`).
+        self.tables: dict[str, Any] = {}
 
     # ── the step ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -228,11 +230,19 @@ class Scheduler:
         body = json.loads(item.body)
         try:
             if item.kind in ("policy", "configure"):
-                policy = [body["order"], body["discipline"], *([body["placement"]] if "placement" in body else [])]
+                policy = [
+                    body["order"],
+                    body["discipline"],
+                    *([body["placement"]] if "placement" in body else []),
+                ]
+                tables = body.get("tables", self.tables)
+                changed = standing.events(tables, self.tables)
                 if item.kind == "policy" or policy != self.configured:
                     self.engine.apply(events.PolicySet(*policy), now)
+                for event in changed:
+                    self.engine.apply(event, now)
                 if item.kind == "configure":
-                    self.configured = policy
+                    self.configured, self.tables = policy, tables
                 return {"order": body["order"], "discipline": body["discipline"]}
             if item.kind == "override":
                 override = Override(**body)
@@ -313,6 +323,7 @@ class Scheduler:
             "incarnations": self.incarnations,
             "endings": {name: list(kept) for name, kept in self.endings.items()},
             "configured": self.configured,
+            "tables": self.tables,
         }
 
     def restore(self, tree: Any) -> None:
@@ -323,6 +334,7 @@ class Scheduler:
             for name, kept in tree["endings"].items()
         }
         self.configured = list(tree["configured"])
+        self.tables = tree.get("tables", {})
         self.books = {}
         for run, kept in tree["books"].items():
             calls = {key: Call(**call) for key, call in kept["calls"].items()}

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from headway.bus import topics
 from headway.bus.client import MqttBus
@@ -60,6 +61,7 @@ class Team:
         order: str,
         discipline: str,
         placement: str = "best_fit",
+        tables: Mapping[str, Any] | None = None,
     ) -> None:
         self.feed = Feed()
         #: Called with each run that finished, once that is on disk: what only a resume would need can go.
@@ -67,7 +69,12 @@ class Team:
         self.planner, self.resource_manager = Planner(self.feed.heard), ResourceManager()
         self.scheduler = Scheduler(Engine())
         self._address, self._site = address, site
-        self._policy = {"order": order, "discipline": discipline, "placement": placement}
+        self._policy: dict[str, Any] = {
+            "order": order,
+            "discipline": discipline,
+            "placement": placement,
+            "tables": dict(tables or {}),
+        }
         self._loops = {
             role.name: RoleLoop(
                 role, journal, blobs, epoch, on_step=self._planned if role is self.planner else None

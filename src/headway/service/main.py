@@ -57,6 +57,7 @@ def build_team(settings: Settings, journal: SqliteJournal, blobs: Blobs, address
         order=settings.policy.order,
         discipline=settings.policy.discipline,
         placement=settings.policy.placement,
+        tables=settings.tables,
     )
 
 

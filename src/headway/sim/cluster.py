@@ -12,18 +12,19 @@ TOML, with as many `[[node]]` tables as there are kinds:
     resources = { license = 1 }
     labels = { model = "V100" }
 
-or CSV with a header: `name, count, cpu, memory, gpu, cost, model`, or Alibaba's `sn, cpu_milli, memory_mib, gpu,
-model`. Both may be gzipped.
+beside tables that `headway.toml` may have too, such as `[tenants.vision]`; or CSV with a header: `name, count,
+cpu, memory, gpu, cost, model`, or Alibaba's `sn, cpu_milli, memory_mib, gpu, model`. Both may be gzipped.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from headway.core import standing
 from headway.domain.resources import Demand, Node
 from headway.domain.units import MILLI, parse_bytes, parse_milli
 from headway.errors import Invalid, NotFound
@@ -41,11 +42,13 @@ class Cluster:
 
     Attributes:
         prices: What an hour of each costs, in millionths of the currency; empty if nothing was said.
+        tables: Standing orders, as `headway.toml` has them (`core.standing`): tenants, for instance.
     """
 
     name: str
     nodes: tuple[Node, ...]
     prices: tuple[int, ...] = ()
+    tables: Mapping[str, Any] = field(default_factory=dict)
 
     def equipped(self, trace: Trace) -> Cluster:
         """The same with every choice of models that the trace asks for.
@@ -84,6 +87,7 @@ def read_cluster(path: Path) -> Cluster:
     """
     if not path.exists():
         raise NotFound(f"there is no cluster file {path}", hint="name a TOML or CSV file of nodes")
+    tables: dict[str, Any] = {}
     if ".csv" in path.suffixes:
         rows: Iterable[Mapping[str, Any]] = rows_of(path)
     else:
@@ -91,7 +95,7 @@ def read_cluster(path: Path) -> Cluster:
             tables = tomllib.loads(read_bytes(path).decode())
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise Invalid(f"{path} is no TOML: {error}", hint="see docs/how-to/simulate.md") from None
-        rows = tables.get("node", [])
+        rows = tables.pop("node", [])
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise Invalid(f"{path}: 'node' is not a list of tables", hint="write [[node]] above each kind")
     nodes: list[Node] = []
@@ -106,7 +110,11 @@ def read_cluster(path: Path) -> Cluster:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise Invalid(f"{path} has two nodes {twice!r}", hint="give each kind another name")
-    return Cluster(path.name.split(".")[0], tuple(nodes), tuple(prices) if any(prices) else ())
+    try:
+        standing.events(tables)
+    except Invalid as error:
+        raise Invalid(f"{path}: {error.message}", hint=error.hint) from None
+    return Cluster(path.name.split(".")[0], tuple(nodes), tuple(prices) if any(prices) else (), tables)
 
 
 def _kind(row: Mapping[str, Any], where: str) -> tuple[list[Node], int]:

@@ -19,6 +19,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any, NamedTuple
 
+from headway.core import standing
 from headway.core.decisions import Decision, Dropped, Lost, Preempt, Recall, Start, Stop
 from headway.core.engine import Engine
 from headway.core.events import (
@@ -256,6 +257,8 @@ class _Simulation:
                 hint="give the cluster larger nodes",
             )
         self._link()
+        for event in standing.events(self.cluster.tables):
+            self.engine.apply(event, self.now)
         for node in self.cluster.nodes:
             self.engine.apply(NodeJoined(node, "1"), self.now)
         for name, machine in self.machines.items():
