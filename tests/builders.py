@@ -3,7 +3,7 @@ by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headway.core.decisions import Decision, Lost, Preempt, Recall, Start
@@ -22,6 +22,7 @@ from headway.domain.override import Override, OverrideKind
 from headway.domain.resources import Demand, Node
 from headway.domain.task import Task
 from headway.domain.units import MILLI, SECOND, parse_bytes
+from headway.domain.where import parse_where
 
 
 def demand(
@@ -44,13 +45,16 @@ def task(
     run: str = "r",
     kind: str = "k",
     seconds: float | None = None,
+    where: str | Sequence[str] = (),
     **fields: Any,
 ) -> Task:
     """A task `r/<name>`; `seconds` is its estimate. Other fields as in `Task`."""
     after = tuple(one if "/" in one else f"{run}/{one}" for one in fields.pop("after", ()))
     estimate = None if seconds is None else int(seconds * SECOND)
     asked = demand(cpu, gpu, memory, other)
-    return Task(f"{run}/{name}", kind, asked, estimate=estimate, after=after, **fields)
+    return Task(
+        f"{run}/{name}", kind, asked, estimate=estimate, after=after, where=parse_where(where), **fields
+    )
 
 
 def node(
@@ -59,10 +63,13 @@ def node(
     gpus: int = 0,
     memory: int | str = 0,
     other: Mapping[str, int] | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> Node:
     """A node with eight cores unless said."""
     named = tuple(sorted((key, amount * MILLI) for key, amount in (other or {}).items()))
-    return Node(name, int(cpu * MILLI), parse_bytes(memory), gpus, named)
+    return Node(
+        name, int(cpu * MILLI), parse_bytes(memory), gpus, named, tuple(sorted((labels or {}).items()))
+    )
 
 
 def override(

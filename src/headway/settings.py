@@ -44,12 +44,14 @@ class NodeSettings:
         cpus: Milli-cores.
         memory: Bytes.
         gpus: Devices.
+        labels: `key=value` pairs for what tasks say with `where`, sorted, with commas between.
     """
 
     name: str = "local"
     cpus: int | None = None
     memory: int | None = None
     gpus: int | None = None
+    labels: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,22 @@ def _size(value: Any, what: str) -> int:
     return parse_bytes(value, what)
 
 
+def _labels(value: Any, what: str) -> str:
+    """`{ zone = "a", rack = "r1" }` in a file, `rack=r1,zone=a` elsewhere; kept as the latter."""
+    hint = f'write {what} = {{ zone = "a", rack = "r1" }}, or zone=a,rack=r1 in the environment'
+    if isinstance(value, str):
+        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+        if not all(mark for _, mark, _ in pairs):
+            raise Invalid(f"{what} = {value!r} are not key=value pairs", hint=hint)
+        value = {key.strip(): one.strip() for key, _, one in pairs}
+    if not isinstance(value, Mapping) or not all(isinstance(one, str | int) for one in value.values()):
+        raise Invalid(f"{what} = {value!r} is not a table of texts", hint=hint)
+    for key, one in value.items():
+        if not key or not str(one) or any(mark in f"{key}{one}" for mark in ",=\"'"):
+            raise Invalid(f"{what} has {key!r} = {one!r}: empty, or with one of , = ' \"", hint=hint)
+    return ",".join(f"{key}={value[key]}" for key in sorted(value))
+
+
 def _host(value: Any, what: str) -> str:
     text = _text(value, what)
     if text not in ("127.0.0.1", "::1", "localhost"):
@@ -190,6 +208,7 @@ KEYS: dict[str, Any] = {
     "node.cpus": parse_milli,
     "node.memory": _size,
     "node.gpus": _whole(0, 1024),
+    "node.labels": _labels,
     "http.host": _host,
     "http.port": _whole(0, 65535),
     "http.json_limit": _size,

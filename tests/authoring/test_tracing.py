@@ -365,6 +365,7 @@ def test_a_workflow_that_raises_raises_its_own_error_and_leaves_no_trace_behind(
         ({"priority": "high"}, "task 'f': priority='high'", None),
         ({"at_most_once": 1}, "task 'f': at_most_once=1 is not True or False", None),
         ({"at_most_once": True, "retries": 1}, "cannot be at_most_once and have retries", None),
+        ({"where": "zone = a"}, "task 'f': where='zone = a': '=' means nothing here, at character 6", "=="),
         ({"resources": ["license"]}, "task 'f': resources=['license']", None),
         ({"resources": {"cpu": 1}}, "resources has 'cpu', which has an option of its own", "write cpu="),
     ],

@@ -21,13 +21,14 @@ from headway.core.policy import DISCIPLINES
 from tests.builders import node, override, task
 
 NODES = {
-    "n1": node("n1", cpu=2),
-    "n2": node("n2", cpu=4, gpus=2, memory="1GiB"),
+    "n1": node("n1", cpu=2, labels={"zone": "a"}),
+    "n2": node("n2", cpu=4, gpus=2, memory="1GiB", labels={"zone": "b"}),
     "n3": node("n3", cpu=3, gpus=1),
 }
 SHAPES = (
     {"cpu": 1}, {"cpu": 1, "gpu": 0.5}, {"cpu": 1, "gpu": 0.8}, {"cpu": 2}, {"cpu": 2, "gpu": 2},
     {"cpu": 1, "memory": "600MiB"}, {"cpu": 0.5, "other": {"licence": 1}},
+    {"cpu": 1, "where": "zone == a"}, {"cpu": 1, "where": "zone != b"}, {"cpu": 1, "gpu": 1, "where": "zone exists"},
 )  # fmt: skip
 ORDERS = (
     "fcfs", "srpt", "priority > srpt", "priority > fcfs", "priority", "priority > weighted_remaining",
@@ -278,10 +279,10 @@ class EngineMachine(RuleBasedStateMachine):
     def cordon(self, name: str, cordoned: bool) -> None:
         self.apply(ev.NodeCordoned(name, cordoned))
 
-    @rule(cpu=st.integers(1, 6), gpus=st.integers(0, 3))
-    def resize(self, cpu: int, gpus: int) -> None:
+    @rule(cpu=st.integers(1, 6), gpus=st.integers(0, 3), zone=st.sampled_from("ab"))
+    def resize(self, cpu: int, gpus: int, zone: str) -> None:
         if "n2" not in self.gone:
-            made = node("n2", cpu=cpu, gpus=gpus, other={"licence": 2})
+            made = node("n2", cpu=cpu, gpus=gpus, other={"licence": 2}, labels={"zone": zone})
             self.apply(ev.NodeJoined(made, f"i{self.lives['n2']}"))
 
     @rule(

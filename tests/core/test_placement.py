@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from headway.core.decisions import Start
 from headway.core.engine import Engine
 from headway.core.events import AttemptEnded, NodeCordoned, NodeJoined, Outcome, PolicySet, TaskOffered
+from headway.domain.resources import Node
+from headway.domain.task import Task
 from headway.errors import Invalid
 from tests.builders import Harness, node, placed, started, task
 
@@ -92,15 +94,35 @@ NODES = st.lists(
         st.integers(1, 8),
         st.integers(0, 3),
         st.sampled_from([0, 8, 16]),
+        st.sampled_from("ab"),
     ),
     min_size=1,
     max_size=5,
 )
 TASKS = st.lists(
-    st.tuples(st.integers(1, 4), st.sampled_from([0, 0, 0.3, 0.5, 0.8, 1, 2]), st.sampled_from([0, 0, 4])),
+    st.tuples(
+        st.integers(1, 4),
+        st.sampled_from([0, 0, 0.3, 0.5, 0.8, 1, 2]),
+        st.sampled_from([0, 0, 4]),
+        st.sampled_from(["", "", "zone == a", "zone not in (a, c)", "zone == c"]),
+    ),
     min_size=1,
     max_size=30,
 )
+
+
+def _nodes(drawn) -> list[Node]:
+    return [
+        node(f"n{i}", cpu=cpu, gpus=gpus, memory=memory, labels={"zone": zone})
+        for i, (cpu, gpus, memory, zone) in enumerate(drawn)
+    ]
+
+
+def _tasks(drawn) -> list[Task]:
+    return [
+        task(f"t{i}", cpu=cpu, gpu=gpu, memory=memory, where=where or ())
+        for i, (cpu, gpu, memory, where) in enumerate(drawn)
+    ]
 
 
 @settings(max_examples=60, deadline=None)
@@ -108,9 +130,9 @@ TASKS = st.lists(
 def test_the_same_as_trying_every_task_on_every_node(nodes, asked, data) -> None:
     """Heaps, parking and logs of changes are only quicker: order and node are those of the plain rule."""
     h = Harness(order="fcfs", train_span=0)
-    h.join(*(node(f"n{i}", cpu=cpu, gpus=gpus, memory=memory) for i, (cpu, gpus, memory) in enumerate(nodes)))
-    for i, (cpu, gpu, memory) in enumerate(asked):
-        h.engine.apply(TaskOffered(task(f"t{i}", cpu=cpu, gpu=gpu, memory=memory)), 0)
+    h.join(*_nodes(nodes))
+    for one in _tasks(asked):
+        h.engine.apply(TaskOffered(one), 0)
     for _ in range(12):
         expected = _plain(h)
         assert started(h.decide()) == expected
@@ -166,10 +188,10 @@ def test_spread_takes_the_emptiest_node_and_pack_opens_none_without_need(drive) 
 def test_every_placement_is_exact(nodes, asked, placement: str) -> None:
     """The heap of nodes gives the node that scoring all of them gives, also after the placement was changed."""
     h = Harness(order="fcfs", train_span=0)
-    h.join(*(node(f"n{i}", cpu=cpu, gpus=gpus, memory=memory) for i, (cpu, gpus, memory) in enumerate(nodes)))
+    h.join(*_nodes(nodes))
     half = len(asked) // 2
-    for i, (cpu, gpu, memory) in enumerate(asked):
-        h.engine.apply(TaskOffered(task(f"t{i}", cpu=cpu, gpu=gpu, memory=memory)), 0)
+    for i, one in enumerate(_tasks(asked)):
+        h.engine.apply(TaskOffered(one), 0)
         if i == half:
             h.decide()
             h.engine.apply(PolicySet("fcfs", placement=placement), 0)

@@ -412,6 +412,15 @@ def test_the_result_tree_selects_an_item_of_a_map_and_leaves_the_rest_of_the_pat
     assert third["path"] == ["x"]
 
 
+def test_labels_that_no_node_large_enough_has_are_refused_by_condition() -> None:
+    nodes = [Node("n1", 4000, labels=(("zone", "a"),)), Node("n2", 8000, labels=(("zone", "b"),))]
+    refuse_impossible(Workflow("w", (spec("x", where=("zone == a",)),)), nodes)
+    with pytest.raises(Invalid) as caught:
+        refuse_impossible(Workflow("w", (spec("x", demand=Demand(8000), where=("zone == a",)),)), nodes)
+    assert caught.value.message == "task 'x' wants zone == a: no node could ever hold it"
+    assert "of 1 nodes large enough 1 by zone == a are out" in str(caught.value.hint)
+
+
 def test_a_demand_that_no_node_holds_is_refused_with_what_the_largest_has() -> None:
     small, large = Node("n1", 4000, 2**30), Node("n2", 8000, 2**34)
     fits = Workflow("w", (spec("a"), spec("b", demand=Demand(8000))))

@@ -73,6 +73,7 @@ def workflows(draw: st.DrawFn) -> Workflow:
             "timeout": draw(st.none() | st.integers(1, 2**40)),
             "at_most_once": draw(st.booleans()) and not retry.limit,
             "kwargs": tuple(draw(st.dictionaries(names, trees, max_size=2)).items()),
+            "where": draw(st.sampled_from([(), ("gpu_type in (a100, h100)", "zone != eu-1")])),
         }
         if draw(st.booleans()):
             tasks.append(TaskSpec(name, shell="echo {x}", **common))
@@ -149,6 +150,7 @@ def _task(**fields: Any) -> dict[str, Any]:
         ({"name": "w", "tasks": [_task(demand={"other": {"x": -1}})]}, "tasks[0].demand.other.x is -1", None),
         ({"name": "w", "tasks": [_task(mapped=True)]}, "tasks[0].mapped is True, expected a whole number", None),
         ({"name": "w", "tasks": [_task(priority=2**70)]}, "expected a number of 64 bits", None),
+        ({"name": "w", "tasks": [_task(where="zone eq a")]}, "tasks[0].where='zone eq a': expected ==", "gpu_type"),
         ({"name": "w", "tasks": [_task(at_most_once=1)]}, "tasks[0].at_most_once is 1, expected true or false", None),
         ({"name": "w", "tasks": [_task(retry={"limit": -1})]}, "tasks[0].retry.limit is -1", None),
         ({"name": "w", "tasks": [_task(args=[{"list": [{"valu": "v"}]}])]},

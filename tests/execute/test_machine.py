@@ -24,6 +24,8 @@ def test_a_node_is_this_machine_unless_somebody_says_otherwise(monkeypatch: pyte
     assert node.gpus == 0
     said = machine.this_machine(NodeSettings("n", 500, 1000, 3))
     assert (said.name, said.cpu, said.memory, said.gpus) == ("n", 500, 1000, 3)
+    labelled = machine.this_machine(NodeSettings("n", labels="os=plan9,zone=a"))
+    assert {"os": "plan9", "zone": "a", "arch": dict(node.labels)["arch"]} == dict(labelled.labels)
     monkeypatch.setenv("HEADWAY_GPUS", "2")
     assert machine.this_machine().gpus == 2
     monkeypatch.setenv("HEADWAY_GPUS", "two")

@@ -66,8 +66,10 @@ class Office:
         incarnation: str = "1",
         holds: list[tuple[str, int]] | None = None,
         cpu: int = 2000,
+        labels: dict[str, str] | None = None,
     ) -> None:
-        body = {"node": {"name": node, "cpu": cpu}, "incarnation": incarnation, "holds": holds or []}
+        shown = {"name": node, "cpu": cpu, "labels": labels or {}}
+        body = {"node": shown, "incarnation": incarnation, "holds": holds or []}
         self._letter(f"executor-{node}", "hello", "resource_manager", "hello", body, epoch=int(incarnation))
         if holds is None:
             self.grants[node].clear()

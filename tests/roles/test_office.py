@@ -49,6 +49,17 @@ def test_a_demand_no_node_could_hold_is_refused_with_the_numbers(office: Office)
         office.submit("r1", [spec("big", demand={"cpu": 16000})])
 
 
+def test_a_condition_on_labels_travels_to_the_engine(office: Office) -> None:
+    office.hello("a", labels={"zone": "eu-1"})
+    office.hello("b", labels={"zone": "eu-2"})
+    office.submit("r1", [spec("load", where="zone == eu-2"), spec("train", "load", where=["zone != eu-2"])])
+    assert [list(office.grants[name]) for name in "ab"] == [[], [("r1/load", 1)]]
+    office.finish("b", "r1/load")
+    assert list(office.grants["a"]) == [("r1/train", 1)]
+    with pytest.raises(Invalid, match="wants zone == mars: no node could ever hold it"):
+        office.submit("r2", [spec("load", where="zone == mars")])
+
+
 def test_the_same_idempotency_key_gives_the_same_run_and_another_body_a_conflict(office: Office) -> None:
     office.hello("a")
     first = office.submit("r1", [spec("load")], key="k")

@@ -52,6 +52,17 @@ def test_the_project_file_is_found_from_below_and_its_paths_are_its_own(tmp_path
     assert found.state == tmp_path / ".headway"
 
 
+def test_labels_as_a_table_or_as_pairs(tmp_path: Path) -> None:
+    write(tmp_path / "headway.toml", "[node.labels]\nzone = 'a'\nrack = 1\n")
+    assert settings(tmp_path).node.labels == "rack=1,zone=a"
+    assert settings(tmp_path, {"HEADWAY_NODE_LABELS": "zone=b, rack=r1"}).node.labels == "rack=r1,zone=b"
+    for wrong in ("zone", "zone=", "=a", "a=b=c"):
+        with pytest.raises(Invalid, match=r"HEADWAY|node\.labels"):
+            settings(tmp_path, {"HEADWAY_NODE_LABELS": wrong})
+    with pytest.raises(Invalid, match=r"node\.labels = 3 is not a table of texts"):
+        settings(tmp_path, node__labels=3)
+
+
 def test_sizes_as_people_write_them(tmp_path: Path) -> None:
     write(tmp_path / "headway.toml", "[node]\nmemory = '2GiB'\n[http]\nblob_limit = 100\n")
     found = settings(tmp_path, {"HEADWAY_HTTP_JSON_LIMIT": "1000"})

@@ -71,6 +71,16 @@ def test_a_line_that_is_no_job_is_named(file: File) -> None:
         read_trace(file("log.swf", "1 0 -1\n"))
 
 
+def test_a_task_of_a_table_says_where(file) -> None:
+    text = "id,arrival,duration,where\na,0,1,zone == a\nb,0,1,\n"
+    assert [job.task.where for job in read_trace(file("t.csv", text)).jobs] == [("zone == a",), ()]
+    nodes = read_cluster(file("n.toml", '[[node]]\ncpu = 1\nlabels = {zone = "b"}\n'))
+    assert not nodes.holds(Demand(1000), ("zone == a",))
+    assert nodes.holds(Demand(1000), ("zone == b",))
+    with pytest.raises(Invalid, match=r"t2\.csv, row 1: where='zone'"):
+        read_trace(file("t2.csv", text.replace("zone == a", "zone")))
+
+
 # ── csv ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 CSV = """# what we ran

@@ -194,7 +194,8 @@ def task(function: Any = None, /, **options: Any) -> Any:
         function: Sync or async.
         options: cpu (cores, 1 if not said), memory ("2GiB"), gpu (a share or whole devices), resources
             ({"license": 1}), estimate and timeout (seconds or "10min"), priority (higher goes first), retries
-            (after a failure of its own), at_most_once (never run again once it may have started), name.
+            (after a failure of its own), at_most_once (never run again once it may have started), where (what the
+            labels of its node must say: "zone != eu-1 and gpu_type in (a100, h100)"), name.
 
     Raises:
         Invalid: An unknown option, or a value that makes no sense; both name the task.

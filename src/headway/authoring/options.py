@@ -9,11 +9,13 @@ from typing import Any
 from headway.domain.codec import nearest
 from headway.domain.resources import Demand
 from headway.domain.units import parse_milli, parse_time
+from headway.domain.where import Where, parse_where
 from headway.domain.workflow import Retry
 from headway.errors import Invalid
 
 TASK_OPTIONS = (
-    "cpu", "memory", "gpu", "estimate", "priority", "retries", "timeout", "at_most_once", "resources", "name",
+    "cpu", "memory", "gpu", "estimate", "priority", "retries", "timeout", "at_most_once", "resources", "where",
+    "name",
 )  # fmt: skip
 WORKFLOW_OPTIONS = ("tenant", "weight", "name")
 
@@ -28,6 +30,7 @@ class TaskOptions:
     retry: Retry = Retry()
     timeout: int | None = None
     at_most_once: bool = False
+    where: Where = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +72,10 @@ def task_options(who: str, given: Mapping[str, Any]) -> TaskOptions:
         if at_most_once and retries:
             raise Invalid("it cannot be at_most_once and have retries", hint="drop one of the two")
         priority = _whole(given.get("priority", 0), "priority")
+        where = parse_where(given.get("where", []))
     except Invalid as error:
         raise Invalid(f"{who}: {error.message}", hint=error.hint) from None
-    return TaskOptions(demand, estimate, priority, Retry(retries), timeout, at_most_once)
+    return TaskOptions(demand, estimate, priority, Retry(retries), timeout, at_most_once, where)
 
 
 def workflow_options(who: str, given: Mapping[str, Any]) -> WorkflowOptions:

@@ -257,6 +257,7 @@ class Trace:
                 retry=options.retry,
                 timeout=options.timeout,
                 at_most_once=options.at_most_once,
+                where=options.where,
                 **fields,
             )
         )

@@ -68,6 +68,7 @@ class Call(Model):
     estimate: int | None = None
     timeout: int | None = None
     at_most_once: bool = False
+    where: list[str] = Field(default_factory=list)
 
 
 class OfferRow(NamedTuple):

@@ -40,6 +40,8 @@ def _holds(spec: TaskSpec) -> str:
     parts = [str(spec.demand)]
     if spec.estimate is not None:
         parts.append(f"about {show_time(spec.estimate)}")
+    if spec.where:
+        parts.append(f"where {' and '.join(spec.where)}")
     if spec.priority:
         parts.append(f"priority {spec.priority}")
     if spec.retry.limit:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from headway.domain.resources import Demand
 from headway.domain.task import Task
+from headway.domain.where import Where
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,12 +15,14 @@ class Ask:
 
     Attributes:
         pin: The only node it may run on, or empty.
+        where: What the labels of its node must say.
     """
 
     demand: Demand
     pin: str = ""
+    where: Where = ()
 
 
 def ask_of(task: Task, pin: str = "") -> Ask:
     """What the task asks for; `pin` as an override has it."""
-    return Ask(task.demand, pin)
+    return Ask(task.demand, pin, task.where)

@@ -213,7 +213,10 @@ class Engine:
                 space.incarnation = event.incarnation
             if space.node != event.node:
                 self._cancel_claims(space, now)
+            relabelled = space.node.labels != event.node.labels
             space.resize(event.node)
+            if relabelled:
+                world.nodes.relabelled(space)
             world.nodes.changed(space, freed=True)
         if world.ledger is not None:
             world.ledger.resize(world.nodes.all)

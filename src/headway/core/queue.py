@@ -41,7 +41,7 @@ class Shape:
     """What tasks ask for, interned; their queue.
 
     Attributes:
-        ask: All of it. `demand` and `pin` are its own, close at hand.
+        ask: All of it. `demand`, `pin` and `where` are its own, close at hand. `picky`: it has one of the latter two.
         share: Milli of one device, `whole`: devices; at most one of them is not 0. `per_device`: milli it
             takes of each.
         heap: Its queue, with dead elements. `count`: the living.
@@ -57,8 +57,8 @@ class Shape:
 
     __slots__ = (
         "amounts", "ask", "beyond", "count", "cpu", "demand", "fits", "gpu", "heap", "id", "live", "longer_at", "longer_key",
-        "memory", "other", "parked", "parts", "per_device", "pin", "search_at", "seen", "share", "slot", "thirsty",
-        "whole",
+        "memory", "other", "parked", "parts", "per_device", "picky", "pin", "search_at", "seen", "share", "slot", "thirsty",
+        "where", "whole",
     )  # fmt: skip
 
     def __init__(self, ident: int, ask: Ask) -> None:
@@ -67,6 +67,8 @@ class Shape:
         self.ask = ask
         self.demand = demand
         self.pin = ask.pin
+        self.where = ask.where
+        self.picky = bool(ask.pin or ask.where)
         self.cpu = demand.cpu
         self.memory = demand.memory
         self.gpu = demand.gpu
@@ -273,7 +275,7 @@ class Queue:
                 shape.gpu <= reach
                 and shape.cpu <= cpu
                 and shape.memory <= memory
-                and (not (shape.other or shape.pin) or space.fits(shape))
+                and (not (shape.other or shape.picky) or space.fits(shape))
             ):
                 return slot
         if len(parked) <= ONE_BY_ONE:
@@ -311,7 +313,7 @@ class Queue:
             return min(slots, default=None)
         for slot in self.parked:
             other = slot[2]
-            if other is not shape and (not other.pin or other.pin == space.name) and imagined.fits(other):
+            if other is not shape and (not other.picky or space.admits(other)) and imagined.fits(other):
                 return slot
         return None
 

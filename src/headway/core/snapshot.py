@@ -127,11 +127,12 @@ def _undemand(row: list[Any]) -> Demand:
 
 
 def _ask(ask: Ask) -> list[Any]:
-    return [_demand(ask.demand), ask.pin]
+    row: list[Any] = [_demand(ask.demand), ask.pin]
+    return [*row, list(ask.where)] if ask.where else row
 
 
 def _unask(row: list[Any]) -> Ask:
-    return Ask(_undemand(row[0]), row[1])
+    return Ask(_undemand(row[0]), row[1], tuple(row[2]) if len(row) > 2 else ())
 
 
 def _fields(value: Any) -> list[Any]:
@@ -199,14 +200,15 @@ def _task(task: Task) -> list[Any]:
     return [
         task.id, task.tenant, task.priority, task.weight, task.estimate, task.release, task.deadline,
         list(task.after),
-        int(task.at_most_once),
+        int(task.at_most_once), *([list(task.where)] if task.where else []),
     ]  # fmt: skip
 
 
 def _untask(row: list[Any], kind: str, demand: Demand) -> Task:
-    ident, tenant, priority, weight, estimate, release, deadline, after, once = row
+    ident, tenant, priority, weight, estimate, release, deadline, after, once, *rest = row
+    where = tuple(rest[0]) if rest else ()
     return Task(
-        ident, kind, demand, tenant, priority, weight, estimate, release, deadline, tuple(after), bool(once)
+        ident, kind, demand, tenant, priority, weight, estimate, release, deadline, tuple(after), bool(once), where
     )  # fmt: skip
 
 

@@ -224,7 +224,7 @@ def _yield_to(world: World, shape: Shape, slot: Slot) -> None:
     best: tuple[int, int, Lease, list[Member]] | None = None
     for leases in world.trains.values():
         for lease in leases.values():
-            if not lease.space.open or lease.evicting or (shape.pin and shape.pin != lease.space.name):
+            if not lease.space.open or lease.evicting or not lease.space.admits(shape):
                 continue
             worse = [m for m in lease.idle_members() if m.key > key]
             gain = sum(m.expected for m in worse)

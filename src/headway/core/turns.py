@@ -287,7 +287,7 @@ class TurnQueue(Queue):
         fitting = {
             other.id: other
             for other in self.closed.values()
-            if other is not shape and (not other.pin or other.pin == space.name) and imagined.fits(other)
+            if other is not shape and (not other.picky or space.admits(other)) and imagined.fits(other)
         }
         return self.best_of(fitting) if fitting else None
 

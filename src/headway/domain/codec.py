@@ -15,6 +15,7 @@ from typing import Any
 from headway.domain.resources import Demand, Node
 from headway.domain.results import Ref
 from headway.domain.units import MILLI
+from headway.domain.where import parse_where
 from headway.domain.workflow import (
     Arg,
     DictOf,
@@ -39,7 +40,7 @@ _INT64 = 2**63
 _WORKFLOW_FIELDS = ("name", "tasks", "result", "tenant", "weight")
 _TASK_FIELDS = (
     "name", "function", "shell", "args", "kwargs", "mapped", "demand", "estimate", "priority", "retry",
-    "timeout", "at_most_once",
+    "timeout", "at_most_once", "where",
 )  # fmt: skip
 _DEMAND_FIELDS = ("cpu", "memory", "gpu", "other")
 _NODE_FIELDS = ("name", "cpu", "memory", "gpus", "other", "labels")
@@ -280,6 +281,8 @@ def _spec_to_json(spec: TaskSpec) -> dict[str, Any]:
         usual = Retry()
         fields = ((name, getattr(spec.retry, name)) for name in _RETRY_FIELDS)
         tree["retry"] = {name: value for name, value in fields if value != getattr(usual, name)}
+    if spec.where:
+        tree["where"] = list(spec.where)
     plain = (("mapped", 0), ("estimate", None), ("priority", 0), ("timeout", None), ("at_most_once", False))
     tree.update(
         (name, getattr(spec, name)) for name, usual_value in plain if getattr(spec, name) != usual_value
@@ -331,6 +334,7 @@ def _spec_from_json(tree: Any, where: str) -> TaskSpec:
         retry=_retry_from_json(fields.get("retry", {}), f"{where}.retry"),
         timeout=None if timeout is None else _whole(timeout, f"{where}.timeout", least=1),
         at_most_once=_flag(fields.get("at_most_once", False), f"{where}.at_most_once"),
+        where=parse_where(fields.get("where", []), f"{where}.where"),
     )
 
 

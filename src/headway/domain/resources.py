@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headway.domain.units import MILLI, parse_bytes, parse_milli, show_bytes, show_milli
+from headway.domain.where import Where, unmet
 from headway.errors import Invalid
 
 
@@ -100,6 +101,10 @@ class Node:
             if amount > mine.get(name, 0):
                 return (name, amount, mine.get(name, 0))
         return None
+
+    def refuses(self, demand: Demand, where: Where) -> bool:
+        """Whether it could not run the task even if nothing else did: too small, or its labels say otherwise."""
+        return self.lacks(demand) is not None or unmet(where, dict(self.labels)) is not None
 
     def __str__(self) -> str:
         return f"{self.name} ({Demand(self.cpu, self.memory, self.gpus * MILLI, self.other)})"

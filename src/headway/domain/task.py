@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from headway.domain.resources import Demand
 from headway.domain.units import MILLI
+from headway.domain.where import Where
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Task:
         deadline: When it should be complete, or None.
         after: Tasks it still waits for; it queues when the last of them has finished.
         at_most_once: Never run again once it may have started.
+        where: What the labels of its node must say, in canonical text (`domain.where`).
     """
 
     id: str
@@ -37,6 +39,7 @@ class Task:
     deadline: int | None = None
     after: tuple[str, ...] = ()
     at_most_once: bool = False
+    where: Where = ()
 
     @property
     def run(self) -> str:

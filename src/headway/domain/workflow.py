@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from headway.domain.resources import Demand
 from headway.domain.units import MILLI, SECOND
+from headway.domain.where import Where
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class TaskSpec:
         retry: What happens after a failure.
         timeout: Longest processing time of an attempt in microseconds, or None.
         at_most_once: Never run again once it may have started; ends `unknown` if that is in doubt.
+        where: What the labels of its node must say, in canonical text (`domain.where`).
     """
 
     name: str
@@ -90,6 +92,7 @@ class TaskSpec:
     retry: Retry = Retry()
     timeout: int | None = None
     at_most_once: bool = False
+    where: Where = ()
 
     @property
     def kind(self) -> str:

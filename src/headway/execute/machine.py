@@ -33,8 +33,17 @@ def this_machine(settings: NodeSettings | None = None) -> Node:
         memory_bytes() if said.memory is None else said.memory,
         _gpus(os.environ.get("HEADWAY_GPUS", "")) if said.gpus is None else said.gpus,
         (),
-        (("arch", platform.machine()), ("os", platform.system().lower())),
+        tuple(sorted({**_found_labels(), **_said_labels(said.labels)}.items())),
     )
+
+
+def _found_labels() -> dict[str, str]:
+    return {"arch": platform.machine(), "os": platform.system().lower()}
+
+
+def _said_labels(text: str) -> dict[str, str]:
+    """Of `rack=r1,zone=a`, as the settings keep it."""
+    return dict(pair.split("=", 1) for pair in text.split(",")) if text else {}
 
 
 def cpus(cgroup: Path = _V2) -> int:

@@ -222,6 +222,7 @@ class Planner:
             estimate=spec.estimate,
             timeout=spec.timeout,
             at_most_once=spec.at_most_once,
+            where=list(spec.where),
         )
 
     def _archive(self, now: int, plan: Plan, step: Step) -> None:

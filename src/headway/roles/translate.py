@@ -62,6 +62,7 @@ def task_from_row(row: OfferRow, call: Call, demand: Demand) -> Task:
         release=row.release,
         after=tuple(row.after),
         at_most_once=call.at_most_once,
+        where=tuple(call.where),
     )
 
 

@@ -27,6 +27,7 @@ from typing import Any
 from headway.core import standing
 from headway.domain.resources import Demand, Node
 from headway.domain.units import MILLI, parse_bytes, parse_milli
+from headway.domain.where import Where
 from headway.errors import Invalid, NotFound
 from headway.sim.files import read_bytes, rows_of
 from headway.sim.trace import Trace
@@ -61,9 +62,9 @@ class Cluster:
             return self
         return replace(self, nodes=tuple(_equip(node, wanted) for node in self.nodes))
 
-    def holds(self, demand: Demand) -> bool:
-        """Whether any of the nodes, empty, could hold it."""
-        return any(node.lacks(demand) is None for node in self.nodes)
+    def holds(self, demand: Demand, where: Where = ()) -> bool:
+        """Whether any of the nodes, empty, could hold it and has the labels it wants."""
+        return not all(node.refuses(demand, where) for node in self.nodes)
 
 
 def _equip(node: Node, wanted: list[str]) -> Node:

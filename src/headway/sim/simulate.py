@@ -338,10 +338,10 @@ class _Simulation:
         fits: dict[Any, bool] = {}
         doomed = []
         for record in self.records:
-            demand = record.job.task.demand
-            if demand not in fits:
-                fits[demand] = self.cluster.holds(demand)
-            if not fits[demand]:
+            asked = (record.job.task.demand, record.job.task.where)
+            if asked not in fits:
+                fits[asked] = self.cluster.holds(*asked)
+            if not fits[asked]:
                 doomed.append(record)
         if not doomed:
             return 0

@@ -57,8 +57,7 @@ def place(world: World, now: int) -> None:
 def _possible(nodes: Nodes, shape: Shape) -> bool:
     """Whether some node could hold the shape if it were empty."""
     return any(
-        space.open and (not shape.pin or shape.pin == space.name) and not space.node.lacks(shape.demand)
-        for space in nodes.all
+        space.open and space.admits(shape) and not space.node.lacks(shape.demand) for space in nodes.all
     )
 
 

@@ -43,7 +43,7 @@ def expected_end(lease: Lease) -> int:
 
 def fits_at(space: Space, shape: Shape) -> int | None:
     """When the shape should fit on the node as leases end one after the other, or None."""
-    if not space.open or (shape.pin and shape.pin != space.name) or space.node.lacks(shape.demand):
+    if not space.open or not space.admits(shape) or space.node.lacks(shape.demand):
         return None
     room, when = Imagined(space), 0
     for lease in sorted(space.leases.values(), key=lambda lease: (expected_end(lease), lease.id)):

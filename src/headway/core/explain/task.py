@@ -56,6 +56,8 @@ def why(world: World, task: str, now: int) -> Explanation:
             )
         return Explanation(task, past.outcome, _ended(past))
     facts: dict[str, Any] = {"now": now, "demand": str(entry.task.demand), "attempt": entry.attempt}
+    if entry.task.where:
+        facts["where"] = list(entry.task.where)
     overrides = _overrides(world, entry, now)
     if overrides:
         facts["overrides"] = overrides

@@ -20,6 +20,8 @@ def _named(key: dict[str, int], now: int) -> str:
 def lines(facts: dict[str, Any]) -> list[str]:
     """One line a fact, the most telling first."""
     found = [f"asks for {facts['demand']}"] if "demand" in facts else []
+    if "where" in facts:
+        found.append(f"wants {' and '.join(facts['where'])}")
     for o in facts.get("overrides", ()):
         node = f" to {o['node']}" if o["node"] else ""
         ends = show_time(o["ends_in"])

@@ -30,7 +30,7 @@ def queued(world: World, entry: Entry, now: int) -> dict[str, Any]:
         if label == "fits" and kept is not None and kept.space is space:
             label = "reserved"
         lacks = space.node.lacks(entry.task.demand)
-        could = lacks is None
+        could = lacks is None and space.admits(entry.shape)
         if lacks is not None:
             label, asked, free = f"{lacks[0]} (too small)", lacks[1], lacks[2]
         blocked[label] = blocked.get(label, 0) + 1

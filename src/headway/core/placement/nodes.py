@@ -18,6 +18,7 @@ from headway.core.placement import Placement, Size
 from headway.core.placement.space import Space
 from headway.core.queue import Shape
 from headway.domain.resources import Node
+from headway.domain.where import Where
 
 #: How many nodes a shape keeps in sight.
 NEAREST = 32
@@ -45,6 +46,8 @@ class Nodes:
         self._columns: npt.NDArray[np.int64] = np.zeros((5, 16), np.int64)
         self._behind: dict[int, None] = {}
         self._sizes: dict[Size, int] = {}
+        # By condition on labels: which nodes meet it, of the first so many.
+        self._meet: dict[Where, npt.NDArray[np.bool_]] = {}
 
     def join(self, node: Node, incarnation: str) -> Space:
         """The space of a node that is new here."""
@@ -55,6 +58,21 @@ class Nodes:
             self._columns = np.concatenate([self._columns, np.zeros_like(self._columns)], axis=1)
         self.changed(space, freed=True)
         return space
+
+    def relabelled(self, space: Space) -> None:
+        """To be told when a node that was there has got other labels."""
+        for where, meet in self._meet.items():
+            if space.index < len(meet):
+                meet[space.index] = space.unmet(where) is None
+
+    def _met(self, where: Where) -> npt.NDArray[np.bool_]:
+        """For each node, whether its labels meet the condition."""
+        meet = self._meet.get(where)
+        known = 0 if meet is None else len(meet)
+        if meet is None or known < len(self.all):
+            more = np.array([space.unmet(where) is None for space in self.all[known:]], np.bool_)
+            meet = self._meet[where] = more if meet is None else np.concatenate([meet, more])
+        return meet
 
     def measure_by(self, placement: Placement, shapes: list[Shape]) -> None:
         """Another placement: every node and every shape is measured anew."""
@@ -159,6 +177,8 @@ class Nodes:
         left = level - np.array([self.part(shape, one) for one in self._sizes], np.int64)[size]
         fitting = np.flatnonzero((cpu >= shape.cpu) & (memory >= shape.memory) & (reach >= shape.gpu))
         fitting = fitting[fitting != without]
+        if shape.where:
+            fitting = fitting[self._met(shape.where)[fitting]]
         if shape.other:
             fitting = fitting[[self.all[index].fits(shape) for index in fitting.tolist()]]
         # The score and the index in one number, so that ties are told apart as everywhere: the first node

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from headway.core.placement import Placement
 from headway.domain.resources import Node
 from headway.domain.units import MILLI
+from headway.domain.where import Where, unmet
 
 if TYPE_CHECKING:
     from headway.core.queue import Shape
@@ -33,7 +34,7 @@ class Space:
     """
 
     __slots__ = (
-        "claims", "cordoned", "cpu", "cpu_size", "devices", "gone", "gpu", "gpu_size", "idle", "incarnation",
+        "_unmet", "claims", "cordoned", "cpu", "cpu_size", "devices", "gone", "gpu", "gpu_size", "idle", "incarnation",
         "index", "leases", "level", "memory", "memory_size", "name", "node", "open", "other", "other_size", "placement",
         "reach", "roomiest", "size", "sizes", "version",
     )  # fmt: skip
@@ -47,6 +48,7 @@ class Space:
         self.gone = False
         self.open = True
         self.version = 0
+        self._unmet: dict[Where, str | None] = {}
         self.leases: dict[int, Lease] = {}
         self.claims: list[Claim] = []
         self.cpu = self.memory = 0
@@ -59,7 +61,8 @@ class Space:
         self.resize(node)
 
     def resize(self, node: Node) -> None:
-        """Takes a new capacity; what is held stays held."""
+        """Takes a new capacity and labels; what is held stays held."""
+        self._unmet = {}
         self.node = node
         self.cpu += node.cpu - self.cpu_size
         self.memory += node.memory - self.memory_size
@@ -101,9 +104,21 @@ class Space:
             and shape.memory <= self.memory
             and shape.gpu <= self.reach
             and self.open
-            and (not shape.pin or shape.pin == self.name)
+            and (not shape.picky or self.admits(shape))
             and (not shape.other or all(amount <= self.other.get(name, 0) for name, amount in shape.other))
         )
+
+    def admits(self, shape: Shape) -> bool:
+        """Whether the shape may be here at all: its pin and what it says of labels, not its amounts."""
+        if shape.pin and shape.pin != self.name:
+            return False
+        return not shape.where or self.unmet(shape.where) is None
+
+    def unmet(self, where: Where) -> str | None:
+        """The first condition that the node's labels do not meet, or None; remembered until they change."""
+        if where not in self._unmet:
+            self._unmet[where] = unmet(where, dict(self.node.labels))
+        return self._unmet[where]
 
     def take(self, shape: Shape) -> tuple[int, ...]:
         """Takes what the shape asks; the caller has seen that it fits. A share goes to the fullest device
@@ -169,12 +184,15 @@ class Space:
     def blocker(self, shape: Shape) -> tuple[str, int, int] | None:
         """What keeps the shape from starting here now: (resource, asked, free), or None.
 
-        Without numbers: `gone`, `cordoned` or `pinned` (it may run on another node only).
+        Without numbers: `gone`, `cordoned`, `pinned` (it may run on another node only), or a condition on
+        labels that the node does not meet.
         """
         if self.gone or self.cordoned:
             return ("gone" if self.gone else "cordoned", 0, 0)
         if shape.pin and shape.pin != self.name:
             return ("pinned", 0, 0)
+        if shape.where and (term := self.unmet(shape.where)) is not None:
+            return (term, 0, 0)
         if shape.cpu > self.cpu:
             return ("cpu", shape.cpu, self.cpu)
         if shape.memory > self.memory:

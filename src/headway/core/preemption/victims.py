@@ -93,7 +93,7 @@ def _search(world: World, entry: Entry, rank: int, now: int) -> tuple[Plan | Non
     best: Plan | None = None
     ripe: int | None = None
     for space in world.nodes.all:
-        if not space.open or not space.leases or (entry.shape.pin and entry.shape.pin != space.name):
+        if not space.open or not space.leases or not space.admits(entry.shape):
             continue
         if space.node.lacks(entry.task.demand):
             continue

@@ -6,6 +6,7 @@ Sans-IO: no clock, no chance. Events come in through the methods, what follows i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ from headway.domain.resources import Node
 from headway.domain.results import Ref
 from headway.domain.task import Task
 from headway.domain.units import show_bytes, show_milli
+from headway.domain.where import unmet
 from headway.domain.workflow import TaskSpec, Workflow
 from headway.errors import Conflict, Invalid, NotFound
 
@@ -372,13 +374,14 @@ def _offer(run: Run, step: Step, row: int, not_before: int) -> Offer | None:
         release=run.submitted,
         after=tuple(run.id_of(*parent) for parent in waits_for),
         at_most_once=spec.at_most_once,
+        where=spec.where,
     )
     item = row - step.base if step.plural else None
     return Offer(task, f"{run.id}/{spec.name}", item, run.inputs_of(step, row), not_before)
 
 
 def refuse_impossible(workflow: Workflow, nodes: Iterable[Node]) -> None:
-    """Refuse a workflow with a task that no node could hold even when empty.
+    """Refuse a workflow with a task that no node could hold even when empty, or whose labels no node has.
 
     Args:
         nodes: Those there are; with none, nothing can be said and nothing is refused.
@@ -389,13 +392,17 @@ def refuse_impossible(workflow: Workflow, nodes: Iterable[Node]) -> None:
     there: Sequence[Node] = sorted(nodes, key=lambda node: node.name)
     fits: dict[Any, bool] = {}
     for spec in workflow.tasks:
-        if spec.demand not in fits:
-            fits[spec.demand] = not there or any(node.lacks(spec.demand) is None for node in there)
-        if not fits[spec.demand]:
+        asked = (spec.demand, spec.where)
+        if asked not in fits:
+            fits[asked] = not there or not all(node.refuses(*asked) for node in there)
+        if not fits[asked]:
             raise _impossible(spec, there)
 
 
 def _impossible(spec: TaskSpec, nodes: Sequence[Node]) -> Invalid:
+    large = [node for node in nodes if node.lacks(spec.demand) is None]
+    if large:
+        return _unlabelled(spec, large)
     best = max(
         nodes,
         key=lambda node: (node.gpus, node.cpu, node.memory) if spec.demand.gpu else (node.cpu, node.memory),
@@ -413,4 +420,16 @@ def _impossible(spec: TaskSpec, nodes: Sequence[Node]) -> Invalid:
         asked=asked,
         largest=has,
         node=best.name,
+    )
+
+
+def _unlabelled(spec: TaskSpec, nodes: Sequence[Node]) -> Invalid:
+    """Some nodes are large enough, and none of them has the labels."""
+    why = Counter(unmet(spec.where, dict(node.labels)) for node in nodes)
+    counts = ", ".join(f"{count} by {term}" for term, count in sorted(why.items(), key=str))
+    return Invalid(
+        f"task {spec.name!r} wants {' and '.join(spec.where)}: no node could ever hold it",
+        hint=f"of {len(nodes)} nodes large enough {counts} are out: see their labels with `headway nodes -o json`",
+        task=spec.name,
+        where=list(spec.where),
     )

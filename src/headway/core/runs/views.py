@@ -99,6 +99,7 @@ def task_view(run: Run, step: Step, row: int) -> dict[str, Any]:
         "tenant": run.workflow.tenant,
         "kind": spec.kind,
         "demand": str(spec.demand),
+        "where": list(spec.where),
         "priority": spec.priority,
         "submitted": run.submitted,
         "waits_for": [name for name, _ in zip(waits, range(20), strict=False)] if state < QUEUED else [],

@@ -15,6 +15,7 @@
 | `deadline`     | when it should be complete, on the clock of `arrival`                | none               |
 | `dependencies` | ids that must have finished, separated by blanks or `;`              | none               |
 | `kind`         | what tasks of like length have in common                             | `task`             |
+| `where`        | what its node's labels must say: `zone != eu-1 and ssd exists`       | any node           |
 
 Times are seconds, or with a unit: `90s`, `1h30m`. Any other column is a named resource, e.g. `license`.
 """
@@ -27,13 +28,14 @@ from pathlib import Path
 from headway.domain.resources import Demand
 from headway.domain.task import Task
 from headway.domain.units import MILLI, parse_milli, parse_time
+from headway.domain.where import parse_where
 from headway.errors import Invalid
 from headway.sim.files import rows_of
 from headway.sim.trace import Job, Trace
 
 COLUMNS = (
     "id", "arrival", "duration", "estimate", "cpu", "memory", "gpu", "tenant", "weight", "priority", "deadline",
-    "dependencies", "kind",
+    "dependencies", "kind", "where",
 )  # fmt: skip
 
 
@@ -76,6 +78,7 @@ def _job(row: dict[str, str]) -> Job:
         after=tuple(re.split(r"[\s;]+", said.get("dependencies", "").strip()))
         if "dependencies" in said
         else (),
+        where=parse_where(said.get("where", [])),
     )
     return Job(task, duration)
 

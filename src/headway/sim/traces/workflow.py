@@ -80,7 +80,12 @@ def _job(workflow: Workflow, spec: TaskSpec, index: int, counts: Mapping[str, in
             after[f"{run}/{parent}[{index}]"] = None
         else:
             after.update((f"{run}/{parent}[{i}]", None) for i in range(counts[parent]))
-    fields: dict[str, Any] = {"priority": spec.priority, "estimate": spec.estimate, "tenant": workflow.tenant}
+    fields: dict[str, Any] = {
+        "priority": spec.priority,
+        "estimate": spec.estimate,
+        "tenant": workflow.tenant,
+        "where": spec.where,
+    }
     name = f"{run}/{spec.name}[{index}]" if spec.mapped else f"{run}/{spec.name}"
     return Job(
         Task(name, spec.kind, spec.demand, weight=workflow.weight, after=tuple(after), **fields), length
