@@ -119,6 +119,7 @@ class TestCalls:
 
     def test_policy_and_overrides(self, client: Any, service: Service) -> None:
         assert client.set_policy("priority > srpt", "strict")["order"] == "priority > srpt"
+        assert client.set_policy("fcfs", placement="spread")["placement"] == "spread"
         made = client.override("boost", "a", "urgent", ttl=60_000_000)
         assert made["kind"] == "boost"
         assert client.revert("o-1")["reverted"] is True

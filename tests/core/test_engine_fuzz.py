@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from headway.core import events as ev
 from headway.core.decisions import Decision, Dropped, Lost, Preempt, Recall, Start, Stop
 from headway.core.engine import Engine
+from headway.core.placement import placements
 from headway.core.policy import DISCIPLINES
 from tests.builders import node, override, task
 
@@ -116,11 +118,13 @@ class EngineMachine(RuleBasedStateMachine):
         span=st.sampled_from([0, 50_000]),
         nodes=st.integers(1, 3),
         longer=st.booleans(),
+        placement=st.sampled_from(sorted(placements())),
     )
-    def begin(self, order: str, discipline: str, span: int, nodes: int, longer: bool) -> None:
+    def begin(self, order: str, discipline: str, span: int, nodes: int, longer: bool, placement: str) -> None:
         self.make: Callable[[], Engine] = lambda: Engine(
-            order, discipline, train_span=span, min_run=100_000, grace=1_000_000, preempt_longer=longer
-        )
+            order, discipline, train_span=span, min_run=100_000, grace=1_000_000, preempt_longer=longer,
+            placement=placement,
+        )  # fmt: skip
         self.engine, self.twin = self.make(), self.make()
         for name in list(NODES)[:nodes]:
             self.join(name, True)
@@ -288,10 +292,14 @@ class EngineMachine(RuleBasedStateMachine):
     @rule(
         order=st.sampled_from(ORDERS),
         discipline=st.sampled_from(DISCIPLINES),
-        placement=st.sampled_from([None, "best_fit", "spread", "pack"]),
+        placement=st.sampled_from([None, *sorted(placements())]),
     )
     def set_policy(self, order: str, discipline: str, placement: str | None) -> None:
         self.apply(ev.PolicySet(order, discipline, placement))
+
+    @rule(shapes=st.lists(st.sampled_from(SHAPES), max_size=3))
+    def set_mix(self, shapes: list[dict[str, Any]]) -> None:
+        self.apply(ev.MixSet(tuple((task("x", **shape).demand, 3) for shape in shapes)))
 
     @rule(tenant=st.sampled_from(["ada", "bob"]), weight=st.sampled_from([1, 500, 1000, 4000]))
     def set_tenant(self, tenant: str, weight: int) -> None:

@@ -225,11 +225,11 @@ class FakeScheduler:
     def stats(self) -> dict[str, Any]:
         return {"ready": True, "decisions": 7}
 
-    async def set_policy(self, order: str, discipline: str, by: str) -> dict[str, Any]:
+    async def set_policy(self, order: str, discipline: str, placement: str, by: str) -> dict[str, Any]:
         if "nonsense" in order:
             raise Invalid(f"there is no order {order!r}", hint="known: fcfs, srpt, priority")
-        self.calls.append(("policy", order, discipline, by))
-        return {"order": order, "discipline": discipline}
+        self.calls.append(("policy", order, discipline, placement, by))
+        return {"order": order, "discipline": discipline, "placement": placement or "best_fit"}
 
     async def override(self, body: dict[str, Any]) -> dict[str, Any]:
         self.calls.append(("override", body))

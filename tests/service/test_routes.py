@@ -317,8 +317,12 @@ class TestOverrides:
 
     async def test_policy(self, http: httpx.AsyncClient, service: Service) -> None:
         answer = await http.put("/v1/policy", json={"order": "priority > srpt", "discipline": "strict"})
-        assert answer.json() == {"order": "priority > srpt", "discipline": "strict"}
-        assert service.scheduler.calls == [("policy", "priority > srpt", "strict", "owner")]
+        wanted = {"order": "priority > srpt", "discipline": "strict", "placement": "best_fit"}
+        assert answer.json() == wanted
+        assert service.scheduler.calls == [("policy", "priority > srpt", "strict", "", "owner")]
+        answer = await http.put("/v1/policy", json={"order": "fcfs", "placement": "fgd"})
+        assert answer.json()["placement"] == "fgd"
+        assert service.scheduler.calls[1:] == [("policy", "fcfs", "skip", "fgd", "owner")]
         problem(await http.put("/v1/policy", json={"order": "x", "discipline": "loose"}), 422, "invalid")
         problem(await http.put("/v1/policy", json={"order": "nonsense"}), 422, "invalid")
 

@@ -169,9 +169,9 @@ class AsyncClient:
         view: View = await self._ask(calls.ready())
         return view
 
-    async def set_policy(self, order: str, discipline: str = "skip") -> View:
-        """Change who goes first."""
-        view: View = await self._ask(calls.set_policy(order, discipline))
+    async def set_policy(self, order: str, discipline: str = "skip", placement: str = "") -> View:
+        """Change who goes first, and (unless empty) which of the nodes with room is best."""
+        view: View = await self._ask(calls.set_policy(order, discipline, placement))
         return view
 
     async def override(

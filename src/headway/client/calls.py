@@ -126,8 +126,9 @@ def ready() -> Request:
     return _get("/v1/health/ready")
 
 
-def set_policy(order: str, discipline: str) -> Request:
-    return _send("PUT", "/v1/policy", {"order": order, "discipline": discipline}, repeatable=True)
+def set_policy(order: str, discipline: str, placement: str) -> Request:
+    body = {"order": order, "discipline": discipline, "placement": placement}
+    return _send("PUT", "/v1/policy", body, repeatable=True)
 
 
 def override(kind: str, target: str, reason: str, ttl: int, amount: int, node: str) -> Request:

@@ -164,9 +164,9 @@ class Client:
         view: View = self._ask(calls.ready())
         return view
 
-    def set_policy(self, order: str, discipline: str = "skip") -> View:
-        """Change who goes first."""
-        view: View = self._ask(calls.set_policy(order, discipline))
+    def set_policy(self, order: str, discipline: str = "skip", placement: str = "") -> View:
+        """Change who goes first, and (unless empty) which of the nodes with room is best."""
+        view: View = self._ask(calls.set_policy(order, discipline, placement))
         return view
 
     def override(

@@ -82,6 +82,7 @@ class Engine:
             events.AttemptReturned: self._returned,
             events.AttemptEnded: self._ended,
             events.PolicySet: self._policy_set,
+            events.MixSet: self._mix_set,
             events.TenantSet: self._tenant_set,
             events.OverrideApplied: self._override_applied,
             events.OverrideReverted: self._override_reverted,
@@ -150,6 +151,11 @@ class Engine:
     def why(self, task: str, now: int) -> explain.Explanation:
         """Why the task is where it is. Raises NotFound for one the engine does not know (any more)."""
         return explain.why(self.world, task, now)
+
+    def policy(self) -> dict[str, str]:
+        """What is in force."""
+        policy = self.world.policy
+        return {"order": policy.text, "discipline": policy.discipline, "placement": policy.placement.name}
 
     def counts(self) -> dict[str, int]:
         """Tasks by state, leases, members called back, and stale events since the start."""
@@ -427,6 +433,14 @@ class Engine:
     def _policy_set(self, event: events.PolicySet, now: int) -> None:
         place = self.world.policy.placement.name if event.placement is None else event.placement
         self.world.rekey(Policy(event.order, event.discipline, place))
+
+    def _mix_set(self, event: events.MixSet, now: int) -> None:
+        wrong = [f"{count} of ({demand})" for demand, count in event.classes if count < 1]
+        if wrong:
+            raise Invalid(
+                f"a mix with {wrong[0]}", hint="say how many tasks there are of each demand, at least one"
+            )
+        self.world.expect(event.classes)
 
     def _tenant_set(self, event: events.TenantSet, now: int) -> None:
         if event.weight < 1:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from headway.domain.override import Override
-from headway.domain.resources import Node
+from headway.domain.resources import Demand, Node
 from headway.domain.task import Task
 from headway.domain.units import MILLI
 
@@ -150,6 +150,17 @@ class PolicySet:
 
 
 @dataclass(frozen=True, slots=True)
+class MixSet:
+    """The tasks to be expected are known, for placements that keep room for them: nothing is learned from now on.
+
+    Attributes:
+        classes: Demands and how many tasks there are of each; empty to learn again.
+    """
+
+    classes: tuple[tuple[Demand, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TenantSet:
     """What a tenant is due, from now on.
 
@@ -188,6 +199,7 @@ Event = (
     | AttemptReturned
     | AttemptEnded
     | PolicySet
+    | MixSet
     | TenantSet
     | OverrideApplied
     | OverrideReverted

@@ -127,7 +127,7 @@ def _by_turns(world: World, queue: TurnQueue, now: int) -> None:
 def _on_best(world: World, entry: Entry, space: Space, now: int) -> None:
     shape = entry.shape
     left = world.nodes.score(shape, space)
-    name, other = world.nodes.placement.name, world.nodes.runner_up(shape)
+    name, other = world.nodes.placement.name, world.nodes.runner_up(shape, space)
     if other is None:
         reason = Reason(name, (("score", left),))
     else:

@@ -9,7 +9,7 @@ import difflib
 
 from headway.core.ledger import STANDING
 from headway.core.ordering import LIMIT, WIDTH, Book, ByRemaining, Order, Turns, orders
-from headway.core.placement import placement
+from headway.core.placement import Scored, placement
 from headway.core.state import Entry
 from headway.errors import Invalid
 
@@ -52,6 +52,8 @@ class Policy:
                 hint="a policy may have one order of tenants or runs; leave one of them out",
             )
         self.placement = placement(place)
+        #: Whether the placement looks at the tasks to be expected.
+        self.mixed = isinstance(self.placement, Scored) and self.placement.mixed
         self.text = " > ".join(names)
         self.discipline = discipline
         self.strict = discipline == "strict"

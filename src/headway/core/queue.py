@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from headway.core.ask import Ask
 from headway.core.placement import Size
+from headway.core.placement.sights import Sight
 from headway.core.placement.space import Imagined, Space
 from headway.core.state import Entry
 from headway.domain.units import MILLI
@@ -50,6 +51,7 @@ class Shape:
         fits: Lazy heap of (score, node, node's version) of the best nodes, kept by `Nodes`. `beyond`: the
             best score that is not in it. `seen`: how far it is in the log of changes. `parts`: see
             `Nodes.part`.
+        sight: Its score on every node, under a placement whose score does not fall apart; see `sights`.
         live: Leases of this shape.
         search_at: No search for victims before (microseconds); see `preemption`. `longer_at`: nor for what has
             more left, unless for a head whose key is below `longer_key`.
@@ -57,8 +59,8 @@ class Shape:
 
     __slots__ = (
         "amounts", "ask", "beyond", "count", "cpu", "demand", "fits", "gpu", "heap", "id", "live", "longer_at", "longer_key",
-        "memory", "other", "parked", "parts", "per_device", "picky", "pin", "search_at", "seen", "share", "slot", "thirsty",
-        "where", "whole",
+        "memory", "other", "parked", "parts", "per_device", "picky", "pin", "search_at", "seen", "share", "sight", "slot",
+        "thirsty", "where", "whole",
     )  # fmt: skip
 
     def __init__(self, ident: int, ask: Ask) -> None:
@@ -86,6 +88,7 @@ class Shape:
         self.seen = -1
         self.beyond: tuple[int, int] | None = None
         self.parts: dict[Size, int] = {}
+        self.sight: Sight | None = None
         self.live = 0
         self.thirsty: dict[int, None] = {}
         self.search_at = 0

@@ -18,6 +18,7 @@ from headway.core.ask import Ask
 from headway.core.capacity.estimates import Estimates
 from headway.core.decisions import Decision, Reason
 from headway.core.events import TaskOffered
+from headway.core.placement.expected import Expected
 from headway.core.placement.space import Space
 from headway.core.policy import Policy
 from headway.core.state import Claim, Entry, Lease, Member, Past, Reservation, State
@@ -42,6 +43,8 @@ def take(world: World) -> Tree:
         "arrived": list(world.queue.arrived),
         "nodes": [_space(space) for space in world.nodes.all],
         "freed": list(world.nodes.freed),
+        "expected": world.nodes.expected.tree(),
+        "scorer": world.nodes.sights.scorer.tree() if world.nodes.sights is not None else None,
         "overrides": [_fields(override) for override in world.overrides.active.values()],
         "tasks": [_entry(entry) for entry in world.tasks.values()],
         "waiters": [[task, [entry.task.id for entry in waiting]] for task, waiting in world.waiters.items()],
@@ -83,6 +86,10 @@ def load(tree: Tree) -> World:
     for row in tree["nodes"]:
         _unspace(world, row)
     world.nodes.freed = {index: world.nodes.all[index] for index in tree["freed"]}
+    if "expected" in tree:  # older snapshots lack it
+        world.nodes.expected = Expected.from_tree(tree["expected"], world.queue.shapes)
+        if world.nodes.sights is not None:
+            world.nodes.sights.scorer.fill(tree["scorer"])
     for row in tree["tasks"]:
         _unentry(world, row)
     world.waiters = {task: [world.tasks[one] for one in waiting] for task, waiting in tree["waiters"]}

@@ -13,7 +13,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from headway.core.admission.outlook import Outlook
-from headway.core.ask import ask_of
+from headway.core.ask import Ask, ask_of
 from headway.core.capacity.estimates import Estimates
 from headway.core.decisions import Decision, Dropped, Lost, Reason, Recall, Start
 from headway.core.ledger import Ledger
@@ -24,6 +24,7 @@ from headway.core.policy import Policy
 from headway.core.queue import Queue
 from headway.core.state import TABLE, Claim, Entry, Lease, Member, Move, Past, Reservation, State, refuse
 from headway.core.turns import TurnQueue
+from headway.domain.resources import Demand
 from headway.domain.task import Task
 from headway.domain.units import SECOND
 
@@ -187,6 +188,8 @@ class World:
             entry.attempt, entry.unused, entry.done, entry.preemptions, entry.attained = fence
         entry.not_before = not_before
         self.tasks[task.id] = entry
+        if self.policy.mixed:
+            self.nodes.expected.saw((entry.shape,))
         self.counts[State.WAITING] += 1
         self._wait_for(entry)
         self.settle(entry, now)
@@ -294,7 +297,7 @@ class World:
 
     def place(self, entry: Entry, space: Space, reason: Reason, now: int) -> Lease:
         """Takes the room and grants the head of a shape."""
-        devices = space.take(entry.shape)
+        devices = space.take(entry.shape, self.nodes.devices(entry.shape, space))
         self.nodes.changed(space, freed=False)
         lease = self.open_lease(space, entry, devices)
         self.grant(entry, lease, reason, now)
@@ -474,6 +477,8 @@ class World:
         self.policy = policy
         if policy.placement is not self.nodes.placement:
             self.nodes.measure_by(policy.placement, self.queue.shapes)
+            if policy.mixed and not self.nodes.expected.mix:
+                self.nodes.expected.saw(entry.shape for entry in self.tasks.values())
         for entry in queued:
             entry.item = None
         self.line_up()
@@ -484,6 +489,13 @@ class World:
             member.key = self.key(member.entry)
             member.rank = self.policy.rank(member.key, member.entry.boost)
             self._count_rank(member.rank, 1)
+
+    def expect(self, classes: tuple[tuple[Demand, int], ...]) -> None:
+        """The tasks to be expected are known, or (without any) learned anew from those that are here."""
+        given = tuple((self.queue.shape(Ask(demand)), count) for demand, count in classes)
+        self.nodes.expected = self.nodes.expected.replaced(given)
+        if not given:
+            self.nodes.expected.saw(entry.shape for entry in self.tasks.values())
 
     def members(self) -> Iterator[Member]:
         """Every present attempt, by lease."""

@@ -145,9 +145,10 @@ class SchedulerFront:
         """Counts of the engine."""
         return {"steps": self._loop.steps, **self._scheduler.engine.counts()}
 
-    async def set_policy(self, order: str, discipline: str, by: str) -> View:
-        """Change the policy from now on."""
-        return await self._loop.call("policy", {"order": order, "discipline": discipline, "by": by})
+    async def set_policy(self, order: str, discipline: str, placement: str, by: str) -> View:
+        """Change the policy from now on; an empty placement leaves that as it is."""
+        body = {"order": order, "discipline": discipline, "by": by}
+        return await self._loop.call("policy", {**body, "placement": placement} if placement else body)
 
     async def override(self, body: View) -> View:
         """Lay an override over the algorithm."""

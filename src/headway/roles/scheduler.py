@@ -243,7 +243,7 @@ class Scheduler:
                     self.engine.apply(event, now)
                 if item.kind == "configure":
                     self.configured, self.tables = policy, tables
-                return {"order": body["order"], "discipline": body["discipline"]}
+                return self.engine.policy()
             if item.kind == "override":
                 override = Override(**body)
                 self.engine.apply(events.OverrideApplied(override), now)

@@ -18,7 +18,7 @@ from headway.core.admission.line import head_of_line
 from headway.core.admission.outlook import expected_end
 from headway.core.decisions import Reason
 from headway.core.placement.nodes import Nodes
-from headway.core.placement.space import Imagined, pick_devices
+from headway.core.placement.space import Imagined
 from headway.core.queue import Queue, Shape, Slot
 from headway.core.state import Entry, Reservation
 from headway.core.world import World
@@ -88,7 +88,7 @@ def _behind(world: World, head: Shape, now: int) -> None:
             continue
         kept = world.reservation
         if kept is not None and best is kept.space and not harmless(world, entry, head, now):
-            best = nodes.best_but_one(shape)
+            best = nodes.best_but_one(shape, best)
             if best is None:
                 continue
         facts = () if kept is None else (("for", kept.task),)
@@ -117,6 +117,6 @@ def harmless(world: World, entry: Entry, head: Shape, now: int) -> bool:
     room.memory -= shape.memory
     for name, amount in shape.other:
         room.other[name] = room.other.get(name, 0) - amount
-    for device in pick_devices(space.devices, shape):
+    for device in world.nodes.devices(shape, space):
         room.devices[device] -= shape.per_device
     return room.fits(head)

@@ -143,7 +143,6 @@ def _allocated(world: World, member: Member, now: int) -> dict[str, Any]:
 
 def _alternatives(world: World, shape: Shape, present: Space) -> list[dict[str, Any]]:
     """Other nodes with room for it now, best first."""
-    found = sorted(
-        (world.nodes.score(shape, s), s.name) for s in world.nodes.all if s is not present and s.fits(shape)
-    )
+    spaces = [space for space in world.nodes.all if space is not present and space.fits(shape)]
+    found = sorted(zip(world.nodes.scores(shape, spaces), (space.name for space in spaces), strict=True))
     return [{"node": name, "score": left} for left, name in found[:LISTED]]

@@ -14,7 +14,9 @@ from decimal import ROUND_CEILING, Context, Decimal, localcontext
 
 import numpy as np
 
-from headway.core.placement.fleet import Ask, Fleet, Ints, State
+from headway.core.placement import Scored
+from headway.core.placement.by_device import ByDevice
+from headway.core.placement.fleet import Ask, Fleet, Ints, Memoryless, State
 from headway.core.placement.mix import Columns, Mix
 from headway.domain.units import MILLI
 
@@ -24,17 +26,17 @@ COVERAGE = 950
 TOP = 100
 
 
-class Fgd:
+class Fgd(Memoryless):
     """The published rule, in integers.
 
     Args:
         fleet: Where tasks are placed.
-        history: Past tasks, from which the mix is taken once and for all.
+        history: Past tasks, each alone or with how many there were, from which the mix is taken once and for all.
     """
 
     fullest = False
 
-    def __init__(self, fleet: Fleet, history: Iterable[Ask]) -> None:
+    def __init__(self, fleet: Fleet, history: Iterable[Ask | tuple[Ask, int]]) -> None:
         mix = Mix.of(history, COVERAGE, by_memory=False)
         self.total = sum(mix.counts)
         self._columns = Columns(mix, fleet)
@@ -50,10 +52,6 @@ class Fgd:
         """The plug-in's score, 0 to 100; 50 changes nothing."""
         return np.searchsorted(self._steps, before - after, side="right").astype(np.int64)
 
-    def stale(self, fleet: Fleet) -> bool:
-        """Never: the mix is fixed."""
-        return False
-
 
 def _steps(total: int) -> Ints:
     """The drops of fragmentation, in milli times `total`, from which on the score is 1, 2, … 99.
@@ -65,3 +63,10 @@ def _steps(total: int) -> Ints:
         odds = [Decimal(score) / (TOP - score) for score in range(1, TOP)]
         exact = [each.ln() * MILLI * total for each in odds]
         return np.array([int(value.to_integral_value(ROUND_CEILING)) for value in exact], dtype=np.int64)
+
+
+def _show(score: int) -> str:
+    return f"fragmentation score {-score} of {TOP} (50 breaks up nothing)"
+
+
+PLACEMENT = Scored("fgd", lambda nodes: ByDevice(nodes, Fgd), _show, mixed=True)

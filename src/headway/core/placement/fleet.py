@@ -1,9 +1,9 @@
 """Nodes as columns of integers, and one way to search them: what the device-aware placements share.
 
 A placement here is a `Rule`: it says how bad a state of a node is, and how good a step from one state to the
-next. `Placer` asks it about the nodes a task fits on and takes the best; ties go to the first node, then to
-the first device. That matters more than it looks: scores tie often, and a fixed order fills nodes one after
-the other instead of breaking all of them.
+next. `Placer` asks it about the nodes a task fits on and takes the best (in the engine `by_device` does); ties go
+to the first node, then to the first device. That matters more than it looks: scores tie often, and a fixed order
+fills nodes one after the other instead of breaking all of them.
 
 What was scored for a demand is kept, and only nodes that changed since are scored again, so a placement costs
 what changed, not what there is.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,6 +149,15 @@ class Fleet:
         self.gpu_free += sign * ask.gpu
         self.model_free[int(self.now.model[node])] += sign * ask.gpu
 
+    def write(self, node: int, cpu: int, memory: int, devices: Sequence[int]) -> None:
+        """What is free on the node from now on."""
+        more = sum(devices) - int(self.now.devices[node].sum())
+        self.now.cpu[node] = cpu
+        self.now.memory[node] = memory
+        self.now.devices[node, : len(devices)] = devices
+        self.gpu_free += more
+        self.model_free[int(self.now.model[node])] += more
+
 
 class Rule(Protocol):
     """A placement.
@@ -171,6 +180,29 @@ class Rule(Protocol):
     def stale(self, fleet: Fleet) -> bool:
         """Whether the rule has changed its mind, so that everything must be scored again."""
         ...
+
+    def tree(self) -> Any:
+        """What the rule remembers of former states of the fleet, as plain JSON; None if nothing."""
+        ...
+
+    def fill(self, tree: Any) -> None:
+        """The reverse of `tree`; never called with None."""
+        ...
+
+
+class Memoryless:
+    """A rule that never changes its mind."""
+
+    def stale(self, fleet: Fleet) -> bool:
+        """Never."""
+        return False
+
+    def tree(self) -> Any:
+        """Nothing."""
+        return None
+
+    def fill(self, tree: Any) -> None:
+        """Nothing."""
 
 
 @dataclass(slots=True)
@@ -248,7 +280,9 @@ class Placer:
             known.rank[nodes] = NEVER
         nodes = nodes[self.fleet.fits(ask, nodes)]
         if len(nodes):
-            known.rank[nodes], known.device[nodes] = self._ranked(ask, nodes)
+            known.rank[nodes], known.device[nodes] = ranked(
+                self.rule, ask, self.fleet.rows(nodes), self._bad[nodes]
+            )
         return known
 
     def _refresh_badness(self) -> None:
@@ -259,23 +293,27 @@ class Placer:
             self._bad[nodes] = self.rule.badness(self.fleet.rows(nodes))
         self._bad_seen = len(self._log)
 
-    def _ranked(self, ask: Ask, nodes: Ints) -> tuple[Ints, Ints]:
-        """The rank of each node with the task on it, and the device of a share."""
-        state = self.fleet.rows(nodes)
-        if not ask.share:
-            after = _with_whole(state, ask)
-            return self.rule.rank(self._bad[nodes], self.rule.badness(after)), np.zeros(
-                len(nodes), dtype=np.int64
-            )
-        row, device = np.nonzero((state.devices >= ask.milli) & ~_repeated(state.devices))
-        after = State(*(column[row] for column in state))
-        after.devices[np.arange(len(row)), device] -= ask.milli
-        after = after._replace(cpu=after.cpu - ask.cpu, memory=after.memory - ask.memory)
-        rank = self.rule.rank(self._bad[nodes][row], self.rule.badness(after))
-        second = state.devices[row, device] if self.rule.fullest else device
-        order = np.lexsort((device, second, -rank, row))
-        first = order[np.searchsorted(row[order], np.arange(len(nodes)))]
-        return rank[first], device[first].astype(np.int64)
+
+def ranked(rule: Rule, ask: Ask, state: State, bad: Ints) -> tuple[Ints, Ints]:
+    """The rank of each row with the task on it, and the device that a share takes there.
+
+    Args:
+        state: Rows that have room.
+        bad: The badness of each.
+    """
+    rows = len(bad)
+    if not ask.share:
+        after = _with_whole(state, ask)
+        return rule.rank(bad, rule.badness(after)), np.zeros(rows, dtype=np.int64)
+    row, device = np.nonzero((state.devices >= ask.milli) & ~_repeated(state.devices))
+    after = State(*(column[row] for column in state))
+    after.devices[np.arange(len(row)), device] -= ask.milli
+    after = after._replace(cpu=after.cpu - ask.cpu, memory=after.memory - ask.memory)
+    rank = rule.rank(bad[row], rule.badness(after))
+    second = state.devices[row, device] if rule.fullest else device
+    order = np.lexsort((device, second, -rank, row))
+    first = order[np.searchsorted(row[order], np.arange(rows))]
+    return rank[first], device[first].astype(np.int64)
 
 
 def _with_whole(state: State, ask: Ask) -> State:

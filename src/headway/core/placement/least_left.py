@@ -6,13 +6,13 @@ small nodes are filled before large ones.
 
 from __future__ import annotations
 
-from headway.core.placement.fleet import Fleet, Ints, State
+from headway.core.placement.fleet import Fleet, Ints, Memoryless, State
 
 #: What is left counts in millionths of the largest node.
 WHOLE = 1_000_000
 
 
-class LeastLeft:
+class LeastLeft(Memoryless):
     """The node with the fewest cores and GPUs left over; a share takes the fullest GPU that holds it.
 
     Args:
@@ -33,7 +33,3 @@ class LeastLeft:
     def rank(self, before: Ints, after: Ints) -> Ints:
         """Only what is left afterwards counts."""
         return -after
-
-    def stale(self, fleet: Fleet) -> bool:
-        """Never."""
-        return False

@@ -20,9 +20,12 @@ Against the published rule on its own traces (10 seeds) it places about half a p
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
+from headway.core.placement import Scored
+from headway.core.placement.by_device import ByDevice
 from headway.core.placement.fleet import Ask, Fleet, Ints, State
 from headway.core.placement.mix import Columns, Mix
 from headway.domain.units import MILLI
@@ -49,12 +52,12 @@ class MinWaste:
 
     Args:
         fleet: Where tasks are placed.
-        history: Past tasks, from which the mix is taken.
+        history: Past tasks, each alone or with how many there were, from which the mix is taken.
     """
 
     fullest = False
 
-    def __init__(self, fleet: Fleet, history: Iterable[Ask]) -> None:
+    def __init__(self, fleet: Fleet, history: Iterable[Ask | tuple[Ask, int]]) -> None:
         mix = Mix.of(history)
         self._columns = columns = Columns(mix, fleet)
         total = sum(mix.counts)
@@ -93,6 +96,15 @@ class MinWaste:
         self._weights = weights
         return True
 
+    def tree(self) -> Any:
+        """The epoch and the weights taken in it: the fleet has changed since."""
+        return None if self._epoch is None else [self._epoch, self._weights.tolist()]
+
+    def fill(self, tree: Any) -> None:
+        """The reverse of `tree`."""
+        self._epoch, weights = tree
+        self._weights = np.array(weights, dtype=np.int64)
+
 
 class _Pressure:
     """How scarce the models of each class are."""
@@ -129,3 +141,10 @@ class _Pressure:
         scarcity = free * MILLI // mine
         pressed = free * free * MILLI * bound // (mine * mine * self._demand)
         return max(MILLI, min(scarcity, pressed, SCARCEST * MILLI))
+
+
+def _show(score: int) -> str:
+    return f"spoils {score} steps of {STEP} milli-GPUs of room for the tasks to be expected"
+
+
+PLACEMENT = Scored("min_waste", lambda nodes: ByDevice(nodes, MinWaste), _show, mixed=True)

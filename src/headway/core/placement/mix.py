@@ -29,16 +29,21 @@ class Mix:
     counts: tuple[int, ...]
 
     @classmethod
-    def of(cls, history: Iterable[Ask], coverage: int = MILLI, by_memory: bool = True) -> Mix:
+    def of(
+        cls, history: Iterable[Ask | tuple[Ask, int]], coverage: int = MILLI, by_memory: bool = True
+    ) -> Mix:
         """The mix of past tasks.
 
         Args:
-            history: One demand a task, or as many as one likes to weigh it.
+            history: One demand a task, or a demand and how many there were of it.
             coverage: Milli of the tasks that must be covered; the rarest classes beyond that are dropped.
             by_memory: Whether tasks that differ only in memory are different classes. If not, memory counts
                 as zero.
         """
-        seen = Counter(ask if by_memory else replace(ask, memory=0) for ask in history)
+        seen: Counter[Ask] = Counter()
+        for one in history:
+            ask, count = one if isinstance(one, tuple) else (one, 1)
+            seen[ask if by_memory else replace(ask, memory=0)] += count
         total = seen.total()
         if not total:
             raise Invalid("no history to take a mix from", hint="give at least one task that may be expected")

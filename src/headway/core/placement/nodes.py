@@ -4,7 +4,7 @@ Each shape keeps a short heap of (score, node, version): its best `NEAREST` node
 of them (one NumPy pass), and every node that changed since (a log says which). An element whose version is
 not the node's is dead. When the living ones run out, or are worse than the best that was left out, all nodes
 are looked at again. So a change costs nothing to shapes that do not look, a look costs little, and best fit
-is exact.
+is exact. Where a score does not fall apart into node and shape, `sights` takes the place of heap and columns.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from heapq import heapify, heappop, heappush
 import numpy as np
 import numpy.typing as npt
 
-from headway.core.placement import Placement, Size
-from headway.core.placement.space import Space
+from headway.core.placement import Placement, Scored, Size
+from headway.core.placement.expected import Expected
+from headway.core.placement.sights import Sights
+from headway.core.placement.space import Space, pick_devices
 from headway.core.queue import Shape
 from headway.domain.resources import Node
 from headway.domain.where import Where
@@ -42,17 +44,31 @@ class Nodes:
         #: Nodes on which anything changed that says when they have room; for `backfill`, which clears it.
         self.stirred: dict[int, Space] = {}
         # Columns by node: cpu, memory, reach (-1 where nothing may be placed), level, number of its size.
-        # Nodes in `_behind` changed since they were written.
         self._columns: npt.NDArray[np.int64] = np.zeros((5, 16), np.int64)
-        self._behind: dict[int, None] = {}
+        # Nodes in `behind` changed since they were written.
+        self.behind: dict[int, None] = {}
         self._sizes: dict[Size, int] = {}
         # By condition on labels: which nodes meet it, of the first so many.
         self._meet: dict[Where, npt.NDArray[np.bool_]] = {}
+        #: Under a `Scored` placement: the scores of all shapes.
+        self.sights: Sights | None = None
+        #: Under one that looks at the tasks to be expected: which these are.
+        self.expected = Expected()
+        #: Counts joins and changes of capacity.
+        self.reshaped = 0
+        self._measured: list[Node] = []
+        self._begin(placement)
+
+    def _begin(self, placement: Placement) -> None:
+        self.placement = placement
+        self.sights = Sights(self, placement.scorer(self)) if isinstance(placement, Scored) else None
 
     def join(self, node: Node, incarnation: str) -> Space:
         """The space of a node that is new here."""
         space = Space(len(self.all), node, incarnation, self.placement)
         self.all.append(space)
+        self._measured.append(node)
+        self.reshaped += 1
         self.by_name[node.name] = space
         if space.index >= self._columns.shape[1]:
             self._columns = np.concatenate([self._columns, np.zeros_like(self._columns)], axis=1)
@@ -76,13 +92,13 @@ class Nodes:
 
     def measure_by(self, placement: Placement, shapes: list[Shape]) -> None:
         """Another placement: every node and every shape is measured anew."""
-        self.placement = placement
+        self._begin(placement)
         for space in self.all:
             space.placement = placement
             space.changed()
-            self._behind[space.index] = None
+            self.behind[space.index] = None
         for shape in shapes:
-            shape.parts, shape.fits, shape.beyond, shape.seen = {}, [], None, -1
+            shape.parts, shape.fits, shape.beyond, shape.seen, shape.sight = {}, [], None, -1, None
 
     def part(self, shape: Shape, size: Size) -> int:
         """The shape's side of its score on nodes of that size."""
@@ -92,14 +108,25 @@ class Nodes:
         return found
 
     def score(self, shape: Shape, space: Space) -> int:
-        """How good the node is for the shape; smaller is better."""
+        """How good the node, on which it fits, is for the shape; smaller is better."""
+        if self.sights is not None:
+            return self.sights.score(shape, space)
         return space.level - self.part(shape, space.size)
+
+    def scores(self, shape: Shape, spaces: list[Space]) -> list[int]:
+        """How good each of these nodes, on which it fits, is for the shape; smaller is better."""
+        if self.sights is not None:
+            return self.sights.scores(shape, spaces)
+        return [space.level - self.part(shape, space.size) for space in spaces]
 
     def changed(self, space: Space, freed: bool) -> None:
         """To be told after every change of a node."""
         self._log.append(space.index)
-        self._behind[space.index] = None
+        self.behind[space.index] = None
         self.stirred[space.index] = space
+        if self._measured[space.index] is not space.node:
+            self._measured[space.index] = space.node
+            self.reshaped += 1
         if freed:
             self.freed[space.index] = space
         if len(self._log) > 4 * len(self.all) + 1024:
@@ -114,6 +141,8 @@ class Nodes:
         if shape.pin:
             only = self.by_name.get(shape.pin)
             return only if only is not None and only.fits(shape) else None
+        if self.sights is not None:
+            return self.sights.best(shape)
         self._catch_up(shape)
         return self._first(shape)
 
@@ -132,22 +161,45 @@ class Nodes:
                 return None
             self._look_at_all(shape, without)
 
-    def runner_up(self, shape: Shape) -> tuple[str, int] | None:
+    def runner_up(self, shape: Shape, chosen: Space) -> tuple[str, int] | None:
         """When the best node has been chosen and is about to change: the next best node and its score."""
         if shape.pin:
             return None
+        if self.sights is not None:
+            other = self.sights.best_but(shape, chosen)
+            return (other.name, self.sights.score(shape, other)) if other is not None else None
         _, best, _ = heappop(shape.fits)  # dies with the placement anyway
         space = self._first(shape, without=best)
         return (space.name, shape.fits[0][0]) if space is not None else None
 
-    def best_but_one(self, shape: Shape) -> Space | None:
+    def best_but_one(self, shape: Shape, best: Space) -> Space | None:
         """After `best`: the best of all other nodes."""
         if shape.pin:
             return None
+        if self.sights is not None:
+            return self.sights.best_but(shape, best)
         top = heappop(shape.fits)
         space = self._first(shape, without=top[1])
         heappush(shape.fits, top)
         return space
+
+    def devices(self, shape: Shape, space: Space) -> tuple[int, ...]:
+        """The devices that the shape takes on a node on which it fits."""
+        if self.sights is not None and (chosen := self.sights.devices(shape, space)) is not None:
+            return chosen
+        return pick_devices(space.devices, shape)
+
+    def end(self) -> int:
+        """The end of the log of changes."""
+        return self._base + len(self._log)
+
+    def since(self, seen: int) -> list[Space]:
+        """What changed since the log ended there, each once; every node if that is too long ago to know."""
+        if seen < self._base:
+            return self.all
+        if seen == self.end():
+            return []
+        return [self.all[index] for index in dict.fromkeys(self._log[seen - self._base :])]
 
     def _catch_up(self, shape: Shape) -> None:
         """Scores what changed since the shape last looked."""
@@ -196,9 +248,9 @@ class Nodes:
 
     def _write_columns(self) -> None:
         columns = self._columns
-        for index in self._behind:
+        for index in self.behind:
             space = self.all[index]
             number = self._sizes.setdefault(space.size, len(self._sizes))
             reach = space.reach if space.open else -1
             columns[:, index] = (space.cpu, space.memory, reach, space.level, number)
-        self._behind.clear()
+        self.behind.clear()

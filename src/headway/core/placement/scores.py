@@ -8,8 +8,17 @@ way; one the node has none of does not count.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from headway.core.placement.fleet import Ints
+from headway.domain.units import MILLI
 from headway.errors import Invalid
+
+if TYPE_CHECKING:
+    from headway.core.placement.space import Space
+    from headway.core.queue import Shape
 
 #: The score of a resource that is wholly free (least allocated) or wholly used (most allocated).
 BEST = 100
@@ -58,3 +67,39 @@ def _mean(
             counted += weight
             total += score(size, has + more) * weight if has + more <= size else 0
     return total // counted if counted else 0
+
+
+class ByAllocation:
+    """One of the two on the engine's nodes: over cpu, memory, GPUs and the named resources that the task asks for.
+
+    A better node has the larger score there and the smaller, negative one here.
+    """
+
+    def __init__(self, score: Callable[[Sequence[int], Sequence[int], Sequence[int]], int]) -> None:
+        self._score = score
+
+    def renew(self, deciding: bool) -> int:
+        """Nothing is ever to be scored anew but what changed."""
+        return 0
+
+    def scores(self, shape: Shape, spaces: list[Space]) -> tuple[Ints, Ints | None]:
+        """Of each node, negative."""
+        return np.array([-self._one(shape, space) for space in spaces], np.int64), None
+
+    def _one(self, shape: Shape, space: Space) -> int:
+        node = space.node
+        sizes = [node.cpu, node.memory, node.gpus * MILLI]
+        free = [space.cpu, space.memory, space.gpu]
+        asked = [shape.cpu, shape.memory, shape.gpu]
+        for name, amount in shape.other:
+            sizes.append(space.other_size.get(name, 0))
+            free.append(space.other.get(name, 0))
+            asked.append(amount)
+        return self._score(sizes, [size - left for size, left in zip(sizes, free, strict=True)], asked)
+
+    def tree(self) -> Any:
+        """Nothing."""
+        return None
+
+    def fill(self, tree: Any) -> None:
+        """Nothing."""

@@ -120,9 +120,11 @@ class Space:
             self._unmet[where] = unmet(where, dict(self.node.labels))
         return self._unmet[where]
 
-    def take(self, shape: Shape) -> tuple[int, ...]:
-        """Takes what the shape asks; the caller has seen that it fits. A share goes to the fullest device
-        that can hold it.
+    def take(self, shape: Shape, devices: tuple[int, ...] | None = None) -> tuple[int, ...]:
+        """Takes what the shape asks; the caller has seen that it fits.
+
+        Args:
+            devices: Which, if `pick_devices` is not to choose them.
 
         Returns:
             Indices of the devices it holds.
@@ -131,7 +133,7 @@ class Space:
         self.memory -= shape.memory
         for name, amount in shape.other:
             self.other[name] -= amount
-        chosen = pick_devices(self.devices, shape)
+        chosen = pick_devices(self.devices, shape) if devices is None else devices
         for index in chosen:
             self.devices[index] -= shape.per_device
         self._recount()

@@ -109,6 +109,12 @@ class PolicyBody(Body):
 
     order: str = Field(min_length=1, max_length=200, examples=["priority > srpt"])
     discipline: Literal["strict", "skip", "backfill", "easy"] = "skip"
+    placement: str = Field(
+        default="",
+        max_length=200,
+        description="Which of the nodes with room is best; empty leaves it as it is.",
+        examples=["best_fit"],
+    )
 
 
 class OverrideBody(Body):

@@ -55,8 +55,13 @@ async def revert(id: str, ports: Ports, by: Principal) -> dict[str, Any]:
 @router.put(
     "/policy",
     summary="Change the policy",
-    responses={200: example({"order": "priority > srpt", "discipline": "skip"}, "In force from now on.")},
+    responses={
+        200: example(
+            {"order": "priority > srpt", "discipline": "skip", "placement": "best_fit"},
+            "In force from now on.",
+        )
+    },
 )
 async def policy(body: PolicyBody, ports: Ports, by: Principal) -> dict[str, Any]:
     """Running tasks go on; the queue is ordered anew."""
-    return await ports.scheduler.set_policy(body.order, body.discipline, by)
+    return await ports.scheduler.set_policy(body.order, body.discipline, body.placement, by)
