@@ -301,9 +301,12 @@ class EngineMachine(RuleBasedStateMachine):
     def set_mix(self, shapes: list[dict[str, Any]]) -> None:
         self.apply(ev.MixSet(tuple((task("x", **shape).demand, 3) for shape in shapes)))
 
-    @rule(tenant=st.sampled_from(["ada", "bob"]), weight=st.sampled_from([1, 500, 1000, 4000]))
-    def set_tenant(self, tenant: str, weight: int) -> None:
-        self.apply(ev.TenantSet(tenant, weight))
+    @rule(
+        tenant=st.sampled_from(["ada", "bob"]), weight=st.sampled_from([1, 500, 1000, 4000]),
+        parent=st.sampled_from(["", "", "house", "ada"]),
+    )  # fmt: skip
+    def set_tenant(self, tenant: str, weight: int, parent: str) -> None:
+        self.apply(ev.TenantSet(tenant, weight, "" if parent == tenant else parent))
 
     @rule(
         kind=st.sampled_from(["boost", "hold", "pin"]), name=NAMES, ident=st.sampled_from("xyz"),

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from headway.core import events, explain, invariants, snapshot, trains
+from headway.core.branches import depth_of
 from headway.core.decisions import Decision, Preempt, Reason, Stop
 from headway.core.events import Event, Outcome
 from headway.core.overrides import checked, concerns
@@ -432,7 +433,7 @@ class Engine:
 
     def _policy_set(self, event: events.PolicySet, now: int) -> None:
         place = self.world.policy.placement.name if event.placement is None else event.placement
-        self.world.rekey(Policy(event.order, event.discipline, place))
+        self.world.rekey(Policy(event.order, event.discipline, place, depth_of(self.world.parents)))
 
     def _mix_set(self, event: events.MixSet, now: int) -> None:
         wrong = [f"{count} of ({demand})" for demand, count in event.classes if count < 1]
@@ -448,7 +449,23 @@ class Engine:
                 f"tenant {event.tenant} cannot weigh {event.weight}", hint="give a milli-weight of 1 or more"
             )
         world = self.world
+        parents = {name: parent for name, parent in world.parents.items() if name != event.tenant}
+        if event.parent:
+            parents[event.tenant] = above = event.parent
+            while above != event.tenant and above in parents:
+                above = parents[above]
+            if above == event.tenant:
+                raise Invalid(
+                    f"tenant {event.tenant} would be below itself", hint="give it another parent, or none"
+                )
         world.weights[event.tenant] = event.weight
+        if parents != world.parents:
+            world.parents.clear()
+            world.parents.update(parents)
+            policy = world.policy
+            if policy.turns is not None and policy.turns.weighted:
+                depth = depth_of(parents)
+                world.rekey(Policy(policy.text, policy.discipline, policy.placement.name, depth))
         if world.ledger is not None:
             world.ledger.reweigh(event.tenant)
 

@@ -165,11 +165,14 @@ class TenantSet:
     """What a tenant is due, from now on.
 
     Attributes:
-        weight: Milli-weight under `fair` and `fair_history`: twice the weight, twice the share.
+        weight: Milli-weight under `fair` and `fair_history`: twice the weight, twice the share (of
+            what its parent gets).
+        parent: The tenant it is part of, or empty.
     """
 
     tenant: str
     weight: int = MILLI
+    parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

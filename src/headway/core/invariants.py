@@ -199,6 +199,10 @@ def _check_turns(queue: TurnQueue, world: World) -> None:
         assert account.members == members.get(name, 0), f"account {name}: {account.members} members said"
         level = queue.ledger.turns.level(account, queue.ledger)
         assert account.level == level, f"account {name}: stands at {account.level}, is at {level}"
+    for name, branch in queue.ledger.branches.items():
+        holds = branch.used
+        branch.sum_up(queue.ledger)
+        assert branch.used == holds, f"branch {name}: {holds} said, its members have {branch.used}"
     assert set(used) <= set(queue.ledger.accounts), "somebody without an account holds something"
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 
-from headway.core.ledger import STANDING
+from headway.core.branches import STANDING
 from headway.core.ordering import LIMIT, WIDTH, Book, ByRemaining, Order, Turns, orders
 from headway.core.placement import Scored, placement
 from headway.core.state import Entry
@@ -26,6 +26,7 @@ class Policy:
         text: Orders separated by `>`.
         discipline: One of `DISCIPLINES`.
         place: The name of a placement, see `core.placement`.
+        depth: How many levels of tenants there are (`core.branches`).
 
     Raises:
         Invalid: An unknown order, discipline or placement, an order named twice, or two orders with turns.
@@ -34,7 +35,7 @@ class Policy:
         turns: The order whose keys change while tasks wait, or None. `shift`: bits of a key behind it.
     """
 
-    def __init__(self, text: str, discipline: str = "skip", place: str = "best_fit") -> None:
+    def __init__(self, text: str, discipline: str = "skip", place: str = "best_fit", depth: int = 1) -> None:
         names = [name.strip() for name in text.split(">")]
         parts = [_order(name, text) for name in names]
         if len(set(names)) < len(names):
@@ -64,7 +65,9 @@ class Policy:
         self._before: list[Order] = [part for part in parts[:split] if not isinstance(part, Turns)]
         self._behind: list[Order] = [part for part in parts[split:] if not isinstance(part, Turns)]
         self.shift = WIDTH * len(self._behind)
-        span = self.shift + (STANDING if turns else 0)
+        self.depth = depth if self.turns is not None and self.turns.weighted else 1
+        self._standing = STANDING * self.depth if turns else 0
+        span = self.shift + self._standing
         self._boost = span + WIDTH * len(self._before) + 1
         classes = 0
         while classes < len(self._before) and self._before[classes].classes:
@@ -90,7 +93,7 @@ class Policy:
             for part in rest:
                 key = key << WIDTH | max(0, min(part.key(entry, book), LIMIT))
         if self.turns is not None:
-            key <<= STANDING
+            key <<= self._standing
             for part in self._behind:
                 key = key << WIDTH | max(0, min(part.key(entry, book), LIMIT))
         return key - (entry.boost << self._boost) if entry.boost else key
@@ -109,7 +112,9 @@ class Policy:
         found = [("boost", entry.boost)] if entry.boost else []
         found += [(part.name, part.key(entry, book)) for part in self._before]
         if self.turns is not None:
-            found.append((self.turns.name, book.level(entry)))
+            name = self.turns.name
+            found += [(f"{name} of {branch}", level) for branch, level in book.branches(entry)]
+            found.append((name, book.level(entry)))
         found += [(part.name, part.key(entry, book)) for part in self._behind]
         return tuple(found)
 

@@ -34,7 +34,12 @@ def take(world: World) -> Tree:
     """The tree of a world."""
     return {
         "settings": world.settings.tree(),
-        "policy": [world.policy.text, world.policy.discipline, world.policy.placement.name],
+        "policy": [
+            world.policy.text,
+            world.policy.discipline,
+            world.policy.placement.name,
+            world.policy.depth,
+        ],
         "estimates": world.estimates.tree(),
         "shapes": [
             [_ask(s.ask), int(s.parked), s.search_at, list(s.thirsty), s.longer_at, s.longer_key]
@@ -60,6 +65,7 @@ def take(world: World) -> Tree:
         "out": [_decision(decision) for decision in world.out],
         "stale": world.stale,
         "weights": [list(pair) for pair in world.weights.items()],
+        "parents": [list(pair) for pair in world.parents.items()],
         "ledger": world.ledger.tree() if world.ledger is not None else None,
         "head": world.head,
         "reservation": [kept.task, kept.space.index, kept.at] if (kept := world.reservation) else None,
@@ -73,7 +79,8 @@ def load(tree: Tree) -> World:
     world.estimates = Estimates.from_tree(tree["estimates"])
     world.stale = tree["stale"]
     world.next_seq, world.next_lease = tree["next"]
-    world.weights.update(_pairs(tree.get("weights", ())))
+    world.weights.update(_pairs(tree["weights"]))
+    world.parents.update(_pairs(tree["parents"]))
     for row in tree["overrides"]:
         override = Override(*row)
         world.overrides.active[override.id] = override

@@ -17,7 +17,8 @@ from itertools import islice
 
 import numpy as np
 
-from headway.core.ledger import STANDING, Account, Ledger
+from headway.core.branches import STANDING
+from headway.core.ledger import Account, Ledger
 from headway.core.placement.space import Imagined, Space
 from headway.core.queue import ONE_BY_ONE, Item, Queue, Shape, Slot, lazily
 from headway.core.state import Entry
@@ -77,7 +78,7 @@ class TurnQueue(Queue):
         super().__init__()
         self.ledger = ledger
         self._shift = shift
-        self._below = shift + STANDING
+        self._below = shift + STANDING * ledger.depth
         self._order: list[tuple[int, int, Group]] = []
         #: Shapes with a queue: not parked, and parked. By shape, the groups that have some.
         self.open: dict[int, Shape] = {}
@@ -96,8 +97,11 @@ class TurnQueue(Queue):
         account, prefix = self.ledger.account(entry), key >> self._below
         group = account.groups.get(prefix)
         if group is None:
+            first = not account.groups
             group = account.groups[prefix] = Group(prefix, account)
             insort(self._order, group.place)
+            if first:
+                self.ledger.stirred(account)
         shape = entry.shape
         lane = group.lanes.get(shape.id)
         if lane is None:
@@ -142,6 +146,8 @@ class TurnQueue(Queue):
         if not group.lanes:
             del self._order[bisect_left(self._order, group.place)]
             del group.account.groups[group.prefix]
+            if not group.account.groups:
+                self.ledger.stirred(group.account)
 
     def _moved(self, account: Account) -> None:
         order = self._order

@@ -98,6 +98,8 @@ class World:
         self.estimates = Estimates()
         #: Milli-weights of tenants; who is not named has 1.
         self.weights: dict[str, int] = {}
+        #: The tenants that tenants are part of.
+        self.parents: dict[str, str] = {}
         #: Under a policy with turns: what each account holds and has been given.
         self.ledger: Ledger | None = None
         self.queue = Queue()
@@ -140,8 +142,10 @@ class World:
             self.ledger, self.queue = None, Queue()
         else:
             if self.ledger is None or self.ledger.turns is not turns:
-                self.ledger = Ledger(turns, self.weights)
+                self.ledger = Ledger(turns, self.weights, self.parents, self.policy.depth)
                 self.ledger.begin(list(self.members()), self.nodes.all)
+            elif self.policy.depth > 1 or self.ledger.depth > 1:
+                self.ledger.plant(self.policy.depth)
             self.queue = TurnQueue(self.ledger, self.policy.shift)
         self.queue.adopt(former)
 
@@ -167,6 +171,10 @@ class World:
     def level(self, entry: Entry) -> int:
         """How far ahead the task's account is (the policy's `Book`)."""
         return self.ledger.level(entry) if self.ledger is not None else 0
+
+    def branches(self, entry: Entry) -> list[tuple[str, int]]:
+        """The tenants above the task's account, and how far ahead each is (the policy's `Book`)."""
+        return self.ledger.path(entry) if self.ledger is not None else []
 
     def key(self, entry: Entry) -> int:
         """Where the task stands now, queued or not."""

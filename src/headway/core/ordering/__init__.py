@@ -18,6 +18,7 @@ from headway.core.state import Entry
 from headway.domain.task import Task
 
 if TYPE_CHECKING:
+    from headway.core.branches import Branch
     from headway.core.ledger import Account, Ledger
     from headway.core.queue import Shape
 
@@ -40,6 +41,10 @@ class Book(Protocol):
 
     def level(self, entry: Entry) -> int:
         """How far ahead the task's account is, under a policy with turns; else 0."""
+        ...
+
+    def branches(self, entry: Entry) -> list[tuple[str, int]]:
+        """The tenants that the task's account is part of, topmost first, and how far ahead each is."""
         ...
 
 
@@ -83,18 +88,20 @@ class Turns(Protocol):
     Attributes:
         name: As users write it.
         classes: Always False: standings change, so nobody is preempted for them.
-        weighted: Accounts are tenants, and their weights count.
+        weighted: Accounts are tenants; their weights and their tree count.
+        rescales: What a tenant's members hold is scaled as hierarchical DRF has it; else simply added up.
     """
 
     name: str
     classes: bool
     weighted: bool
+    rescales: bool
 
     def whose(self, task: Task) -> str:
         """The account of the task."""
         ...
 
-    def level(self, account: Account, ledger: Ledger) -> int:
+    def level(self, account: Account | Branch, ledger: Ledger) -> int:
         """How far ahead the account is; the smallest goes first. Must follow from the account and from the
         capacity alone, and not from the time."""
         ...
@@ -106,7 +113,10 @@ class Turns(Protocol):
 
 def shown(name: str, key: int, now: int) -> str:
     """A key of the named order for a reader; `now` in microseconds."""
+    name, _, branch = name.partition(" of ")
     show: Callable[[int, int], str] | None = getattr(orders().get(name), "show", None)
+    if branch and show is not None:
+        return f"{branch}: {show(key, now)}"
     return f"{name} {key}" if show is None else show(key, now)
 
 

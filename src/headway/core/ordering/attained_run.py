@@ -13,6 +13,7 @@ from headway.domain.task import Task
 from headway.domain.units import show_time
 
 if TYPE_CHECKING:
+    from headway.core.branches import Branch
     from headway.core.ledger import Account, Ledger
     from headway.core.queue import Shape
 
@@ -23,12 +24,13 @@ class AttainedRun:
     name = "attained_run"
     classes = False
     weighted = False
+    rescales = False
 
     def whose(self, task: Task) -> str:
         """The run."""
         return task.run
 
-    def level(self, account: Account, ledger: Ledger) -> int:
+    def level(self, account: Account | Branch, ledger: Ledger) -> int:
         """Microseconds of processing."""
         return account.service
 

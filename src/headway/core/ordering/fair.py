@@ -13,6 +13,7 @@ from headway.domain.task import Task
 from headway.domain.units import MILLI
 
 if TYPE_CHECKING:
+    from headway.core.branches import Branch
     from headway.core.ledger import Account, Ledger
     from headway.core.queue import Shape
 
@@ -26,12 +27,13 @@ class Fair:
     name = "fair"
     classes = False
     weighted = True
+    rescales = True
 
     def whose(self, task: Task) -> str:
         """The tenant."""
         return task.tenant
 
-    def level(self, account: Account, ledger: Ledger) -> int:
+    def level(self, account: Account | Branch, ledger: Ledger) -> int:
         """Dominant share over weight."""
         capacity, share = ledger.capacity, 0
         for name, amount in account.used.items():

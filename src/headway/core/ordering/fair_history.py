@@ -16,6 +16,7 @@ from headway.domain.task import Task
 from headway.domain.units import MILLI, SECOND
 
 if TYPE_CHECKING:
+    from headway.core.branches import Branch
     from headway.core.ledger import Account, Ledger
     from headway.core.queue import Shape
 
@@ -57,12 +58,13 @@ class FairHistory:
     name = "fair_history"
     classes = False
     weighted = True
+    rescales = False
 
     def whose(self, task: Task) -> str:
         """The tenant."""
         return task.tenant
 
-    def level(self, account: Account, ledger: Ledger) -> int:
+    def level(self, account: Account | Branch, ledger: Ledger) -> int:
         """What it was given over its weight."""
         return account.service * MILLI // account.weight
 

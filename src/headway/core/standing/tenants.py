@@ -10,18 +10,32 @@ from headway.core.events import Event, TenantSet
 from headway.domain.units import parse_milli
 from headway.errors import Invalid
 
-FIELDS = ("weight",)
+FIELDS = ("weight", "parent")
 
 
 def read(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[Event]:
     """Tenants whose row changed; those no longer named get the defaults back."""
-    found: list[Event] = []
     rows = {name: _row(name, row) for name, row in now.items()}
-    for name in (*now, *(name for name in before if name not in now)):
-        row = rows.get(name, TenantSet(name))
-        if now.get(name) != before.get(name):
-            found.append(row)
-    return found
+    for name, row in rows.items():
+        above, seen = row.parent, {name}
+        while above in rows and above not in seen:
+            seen.add(above)
+            above = rows[above].parent
+        if above in seen:
+            raise Invalid(
+                f"[tenants.{name}] is below itself: {' < '.join([*seen, above])}",
+                hint="let one of them have no parent",
+            )
+    changed = [
+        name
+        for name in (*now, *(name for name in before if name not in now))
+        if now.get(name) != before.get(name)
+    ]
+    # Who leaves a parent leaves it first: two may change places.
+    left = [name for name in changed if name in now and name in before and before[name].get("parent")]
+    found = [TenantSet(name, rows[name].weight) for name in left]
+    found += [rows.get(name, TenantSet(name)) for name in changed]
+    return list[Event](found)
 
 
 def _row(name: str, row: Any) -> TenantSet:
@@ -40,4 +54,7 @@ def _row(name: str, row: Any) -> TenantSet:
         raise Invalid(
             f"{where} weight = {row['weight']} gives it nothing", hint="give a weight above zero, such as 0.1"
         )
-    return TenantSet(name, weight)
+    parent = row.get("parent", "")
+    if not isinstance(parent, str):
+        raise Invalid(f"{where} parent = {parent!r} is not a name", hint='write parent = "research"')
+    return TenantSet(name, weight, parent)
