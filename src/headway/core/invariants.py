@@ -157,6 +157,8 @@ def _check_queue(world: World) -> None:
             assert (shape.id in lined) == bool(items), (
                 f"{told}: {len(items)} queued, in line: {shape.id in lined}"
             )
+            bits = queue.closed_bits if shape.parked else queue.open_bits
+            assert bool(bits >> shape.id & 1) == bool(items), f"{told}: {len(items)} queued, bits {bits:b}"
             slot = queue.slot(shape)
             assert (slot[:2] if slot else None) == (items[0][:2] if items else None), f"{told}: head {slot}"
         elif items:
@@ -184,6 +186,10 @@ def _check_turns(queue: TurnQueue, world: World) -> None:
     assert places == sorted(set(places)), "the groups are out of order"
     assert sum(lane.count for group in groups for lane in group.lanes.values()) == queue.size
     assert all(lane.count for group in groups for lane in group.lanes.values()), "a lane is empty"
+    for group in groups:
+        assert group.bits == sum(1 << ident for ident in group.lanes), (
+            f"bits {group.bits:b}: {sorted(group.lanes)}"
+        )
     used: dict[str, dict[str, int]] = {}
     members: dict[str, int] = {}
     for lease in world.leases.values():

@@ -84,44 +84,34 @@ def _skip(world: World, now: int) -> None:
 def _by_turns(world: World, queue: TurnQueue, now: int) -> None:
     """The same where every placement may change who is next."""
     nodes = world.nodes
-    candidates = dict(queue.open)
-    #: Freed nodes, each with the parked shapes that fit it; and for these shapes, on how many they fit.
-    freed = {space.index: fitting for space in nodes.freed.values() if (fitting := queue.fitting(space))}
-    chances: dict[int, int] = {}
-    for fitting in freed.values():
-        for shape in fitting:
-            chances[shape.id] = chances.get(shape.id, 0) + 1
-            candidates[shape.id] = shape
-    while candidates and (slot := queue.best_of(candidates)) is not None:
-        shape = slot[2]
+    #: Freed nodes, each with the parked shapes that fit it, and all of these; a bit a shape.
+    freed = {space.index: bits for space in nodes.freed.values() if (bits := queue.fitting_bits(space))}
+    tried = _union(freed)
+    while (bits := queue.open_bits | tried) and (found := queue.next_of(bits)) is not None:
+        (_, _, shape), head = found
         if shape.parked:
-            fits = ((nodes.score(shape, nodes.all[i]), i) for i, fitting in freed.items() if shape in fitting)
-            left, index = min(fits)
+            spaces = [nodes.all[index] for index, fitting in freed.items() if fitting >> shape.id & 1]
+            left, index = min(zip(nodes.scores(shape, spaces), (one.index for one in spaces), strict=True))
             space = nodes.all[index]
-            head = queue.head(shape)
-            assert head is not None
             reason = Reason(nodes.placement.name, (("freed_nodes", len(nodes.freed)), ("score", left)))
             world.place(head, space, reason, now)
         else:
             best = nodes.best(shape)
             if best is None:
                 queue.park(shape)
-                del candidates[shape.id]
                 continue
-            head = queue.head(shape)
-            assert head is not None
             _on_best(world, head, best, now)
             space = best
-        if not shape.count:
-            candidates.pop(shape.id, None)
         if space.index in freed:
-            still = [other for other in freed[space.index] if other.count and space.fits(other)]
-            for other in freed[space.index]:
-                if other not in still:
-                    chances[other.id] -= 1
-                    if not chances[other.id]:
-                        candidates.pop(other.id, None)
-            freed[space.index] = still
+            freed[space.index] &= queue.fitting_bits(space)
+            tried = _union(freed)
+
+
+def _union(sets: dict[int, int]) -> int:
+    found = 0
+    for bits in sets.values():
+        found |= bits
+    return found
 
 
 def _on_best(world: World, entry: Entry, space: Space, now: int) -> None:

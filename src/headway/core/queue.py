@@ -117,6 +117,8 @@ class Queue:
         #: Shapes whose head changed since trains last looked.
         self.arrived: dict[int, Shape] = {}
         self.size = 0
+        #: Shapes of which the columns do not say all, a bit a shape.
+        self.special = 0
         self._columns: npt.NDArray[np.int64] = np.zeros((3, 64), np.int64)
         self._is_parked: npt.NDArray[np.bool_] = np.zeros(64, np.bool_)
 
@@ -134,6 +136,8 @@ class Queue:
             self._columns = np.concatenate([self._columns, np.zeros_like(self._columns)], axis=1)
             self._is_parked = np.concatenate([self._is_parked, np.zeros_like(self._is_parked)])
         self._columns[:, shape.id] = (shape.cpu, shape.memory, shape.gpu)
+        if shape.other or shape.picky:
+            self.special |= 1 << shape.id
 
     def push(self, entry: Entry, key: int) -> None:
         """Puts a task in line."""
@@ -251,6 +255,7 @@ class Queue:
         """Another policy: takes over the shapes, without what is queued."""
         self.shapes, self._ids = other.shapes, other._ids
         self._columns, self._is_parked = other._columns, np.zeros_like(other._is_parked)
+        self.special = other.special
         self.arrived = other.arrived
         for shape in self.shapes:
             shape.heap, shape.count, shape.slot, shape.parked = [], 0, None, False

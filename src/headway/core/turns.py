@@ -5,7 +5,8 @@ change against one another, though; so tasks are kept in **groups** (all that ra
 are of one account), each with a heap per shape, and one sorted list says in which order the groups come. A
 change moves the groups of one account in that list and touches no task.
 
-The best head among some shapes is found by walking the list until a group has one of them: mostly the first.
+The best head among some shapes is found by walking the list until a group has one of them: mostly the first. Sets
+of shapes are integers with a bit a shape, so that a group without any of them is passed in one step.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 from headway.core.branches import STANDING
 from headway.core.ledger import Account, Ledger
 from headway.core.placement.space import Imagined, Space
-from headway.core.queue import ONE_BY_ONE, Item, Queue, Shape, Slot, lazily
+from headway.core.queue import Item, Queue, Shape, Slot, lazily
 from headway.core.state import Entry
 
 #: With so few shapes to choose from, it is worth counting whether looking through their groups is quicker than
@@ -50,16 +51,17 @@ class Group:
 
     Attributes:
         prefix: The key before the turn.
-        lanes: By shape.
+        lanes: By shape. `bits`: which shapes have one.
         place: Its element in the sorted list.
     """
 
-    __slots__ = ("account", "lanes", "place", "prefix")
+    __slots__ = ("account", "bits", "lanes", "place", "prefix")
 
     def __init__(self, prefix: int, account: Account) -> None:
         self.prefix = prefix
         self.account = account
         self.lanes: dict[int, Lane] = {}
+        self.bits = 0
         self.place = (prefix, account.standing, self)
 
     def __lt__(self, other: Group) -> bool:
@@ -80,9 +82,11 @@ class TurnQueue(Queue):
         self._shift = shift
         self._below = shift + STANDING * ledger.depth
         self._order: list[tuple[int, int, Group]] = []
-        #: Shapes with a queue: not parked, and parked. By shape, the groups that have some.
+        #: Shapes with a queue: not parked, and parked; which these are, a bit a shape. By shape, the groups that
+        #: have some.
         self.open: dict[int, Shape] = {}
         self.closed: dict[int, Shape] = {}
+        self.open_bits = self.closed_bits = 0
         self._of: dict[int, dict[Group, None]] = {}
         ledger.moved = self._moved
         for account in ledger.accounts.values():
@@ -106,13 +110,14 @@ class TurnQueue(Queue):
         lane = group.lanes.get(shape.id)
         if lane is None:
             lane = group.lanes[shape.id] = Lane()
+            group.bits |= 1 << shape.id
             self._of.setdefault(shape.id, {})[group] = None
         heappush(lane.heap, item)
         lane.count += 1
         shape.count += 1
         self.size += 1
-        if not shape.parked:
-            self.open[shape.id] = shape
+        if not shape.parked and shape.count == 1:
+            self._open(shape)
         if lane.heap[0] is item:
             self.arrived[shape.id] = shape
 
@@ -132,13 +137,15 @@ class TurnQueue(Queue):
             lane.heap = [item for item in lane.heap if item[2].item is item]
             heapify(lane.heap)
         if not shape.count:
+            if shape.parked:
+                self._unclose(shape)
+            else:
+                self._unopen(shape)
             shape.parked = False
-            self._is_parked[shape.id] = False
-            self.open.pop(shape.id, None)
-            self.closed.pop(shape.id, None)
 
     def _end_lane(self, group: Group, shape: Shape) -> None:
         del group.lanes[shape.id]
+        group.bits ^= 1 << shape.id
         groups = self._of[shape.id]
         del groups[group]
         if not groups:
@@ -174,30 +181,50 @@ class TurnQueue(Queue):
 
     def park(self, shape: Shape) -> None:
         """The shape fits nowhere."""
+        if shape.parked:
+            return
+        if shape.count:
+            self._unopen(shape)
         shape.parked = True
-        self._is_parked[shape.id] = True
-        self.open.pop(shape.id, None)
         self.closed[shape.id] = shape
+        self.closed_bits |= 1 << shape.id
 
     def unpark(self, shape: Shape) -> None:
         """The shape may fit anywhere again."""
         if shape.parked:
+            self._unclose(shape)
             shape.parked = False
-            self._is_parked[shape.id] = False
-            self.closed.pop(shape.id, None)
-            self.open[shape.id] = shape
+            self._open(shape)
+
+    def _open(self, shape: Shape) -> None:
+        self.open[shape.id] = shape
+        self.open_bits |= 1 << shape.id
+
+    def _unopen(self, shape: Shape) -> None:
+        del self.open[shape.id]
+        self.open_bits ^= 1 << shape.id
+
+    def _unclose(self, shape: Shape) -> None:
+        del self.closed[shape.id]
+        self.closed_bits ^= 1 << shape.id
 
     def fitting(self, space: Space) -> list[Shape]:
         """The parked shapes that fit this node."""
-        if not space.open:
-            return []
-        if len(self.closed) <= ONE_BY_ONE:
-            return [shape for shape in self.closed.values() if space.fits(shape)]
+        return [self.shapes[ident] for ident in members(self.fitting_bits(space))]
+
+    def fitting_bits(self, space: Space) -> int:
+        """The same, a bit a shape."""
+        if not self.closed_bits or not space.open:
+            return 0
         columns = self._columns
-        mask = self._is_parked & (columns[0] <= space.cpu) & (columns[1] <= space.memory)
+        mask = columns[0] <= space.cpu
+        mask &= columns[1] <= space.memory
         mask &= columns[2] <= space.reach
-        shapes = [self.shapes[index] for index in np.flatnonzero(mask).tolist()]
-        return [shape for shape in shapes if space.fits(shape)]
+        found = int.from_bytes(np.packbits(mask, bitorder="little").tobytes(), "little") & self.closed_bits
+        for ident in members(found & self.special):
+            if not space.fits(self.shapes[ident]):
+                found ^= 1 << ident
+        return found
 
     # ── who is next ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -205,61 +232,53 @@ class TurnQueue(Queue):
         """The key with the standing of the task's account as it is now."""
         return key + (self.ledger.account(entry).standing << self._shift)
 
-    def best_of(self, shapes: dict[int, Shape]) -> Slot | None:
-        """The first in line among the tasks of these shapes."""
-        if len(shapes) <= _FEW:
-            count = sum(len(self._of.get(ident, ())) for ident in shapes)
-            if not count:
-                return None
-            if count * count < len(self._order):
-                groups = (group for ident in shapes for group in self._of.get(ident, ()))
-                return self._head(min(groups, key=_place), shapes)
-        for _, _, group in self._order:
-            found = self._head(group, shapes)
-            if found is not None:
-                return found
-        return None
+    def best_of(self, bits: int) -> Slot | None:
+        """The first in line among the tasks of these shapes, a bit a shape."""
+        found = self.next_of(bits)
+        return found[0] if found is not None else None
 
-    def _head(self, group: Group, shapes: dict[int, Shape]) -> Slot | None:
-        """The first in line of a group among these shapes."""
-        lanes, best, which = group.lanes, None, 0
-        if len(shapes) < len(lanes):
-            for ident in shapes:
-                lane = lanes.get(ident)
-                if lane is not None:
-                    item = lane.first()
-                    if best is None or item[0] < best[0] or (item[0] == best[0] and item[1] < best[1]):
-                        best, which = item, ident
-        else:
-            for ident, lane in lanes.items():
-                if ident in shapes:
-                    item = lane.first()
-                    if best is None or item[0] < best[0] or (item[0] == best[0] and item[1] < best[1]):
-                        best, which = item, ident
-        if best is None:
+    def next_of(self, bits: int) -> tuple[Slot, Entry] | None:
+        """The same, with the task."""
+        group = self._first_group(bits)
+        if group is None:
             return None
-        return (best[0] + (group.account.standing << self._shift), best[1], shapes[which])
+        lanes, best, which = group.lanes, None, 0
+        for ident in members(group.bits & bits):
+            item = lanes[ident].first()
+            if best is None or item[0] < best[0] or (item[0] == best[0] and item[1] < best[1]):
+                best, which = item, ident
+        assert best is not None
+        key = best[0] + (group.account.standing << self._shift)
+        return (key, best[1], self.shapes[which]), best[2]
+
+    def _first_group(self, bits: int) -> Group | None:
+        """The first group in line that has any of these shapes."""
+        if bits.bit_count() <= _FEW:
+            groups = [group for ident in members(bits) for group in self._of.get(ident, ())]
+            if not groups:
+                return None
+            if len(groups) * len(groups) < len(self._order):
+                return min(groups, key=_place)
+        for _, _, group in self._order:
+            if group.bits & bits:
+                return group
+        return None
 
     def first_open(self) -> Slot | None:
         """The best head of a shape that is not parked, or None."""
-        return self.best_of(self.open) if self.open else None
+        return self.best_of(self.open_bits) if self.open_bits else None
 
     def slot(self, shape: Shape) -> Slot | None:
         """The shape's head with its present key, or None."""
-        return self.best_of({shape.id: shape}) if shape.count else None
+        return self.best_of(1 << shape.id) if shape.count else None
 
     def head(self, shape: Shape) -> Entry | None:
         """The shape's first in line, or None."""
         if not shape.count:
             return None
-        groups = self._of[shape.id]
-        if len(groups) * len(groups) < len(self._order):
-            return min(groups, key=_place).lanes[shape.id].first()[2]
-        for _, _, group in self._order:
-            lane = group.lanes.get(shape.id)
-            if lane is not None:
-                return lane.first()[2]
-        raise AssertionError(f"shape {shape.demand}: {shape.count} queued, and no group has one")
+        group = self._first_group(1 << shape.id)
+        assert group is not None, f"shape {shape.demand}: {shape.count} queued, and no group has one"
+        return group.lanes[shape.id].first()[2]
 
     def parked_heads(self) -> Iterator[Slot]:
         """The parked shapes' heads in line, each shape once."""
@@ -289,12 +308,11 @@ class TurnQueue(Queue):
         """The best head of any other shape that would fit this node as imagined; under strict the best head
         at all."""
         if strict:
-            return self.best_of({s.id: s for s in self.open.values() if s is not shape})
-        fitting = {
-            other.id: other
-            for other in self.closed.values()
-            if other is not shape and (not other.picky or space.admits(other)) and imagined.fits(other)
-        }
+            return self.best_of(self.open_bits & ~(1 << shape.id))
+        fitting = 0
+        for other in self.closed.values():
+            if other is not shape and (not other.picky or space.admits(other)) and imagined.fits(other):
+                fitting |= 1 << other.id
         return self.best_of(fitting) if fitting else None
 
     def in_order(self, shape: Shape) -> list[Item]:
@@ -309,6 +327,14 @@ class TurnQueue(Queue):
     def groups(self) -> list[Group]:
         """All of them, in line."""
         return [group for _, _, group in self._order]
+
+
+def members(bits: int) -> Iterator[int]:
+    """The numbers in a set that is kept as an integer, smallest first."""
+    while bits:
+        low = bits & -bits
+        yield low.bit_length() - 1
+        bits ^= low
 
 
 def _place(group: Group) -> tuple[int, int, Group]:
