@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from headway.core import events as ev
-from headway.core.decisions import Decision, Dropped, Lost, Preempt, Recall, Start, Stop
+from headway.core.decisions import Decision, Dropped, Lost, Preempt, Reason, Recall, Start, Stop
 from headway.core.engine import Engine
+from headway.core.joint.record import PlanRecord, Row
 from headway.core.placement import placements
 from headway.core.policy import DISCIPLINES
 from tests.builders import node, override, task
@@ -37,6 +38,7 @@ ORDERS = (
     "attained > sjf", "slack > wspt", "deadline > aging",
     "priority > fair > srpt", "fair_history > fcfs", "priority > attained_run > sjf", "fair",
     "remaining", "priority > remaining > fcfs",
+    "joint", "joint", "priority > joint", "fair > joint",
 )  # fmt: skip
 NAMES = st.integers(0, 24).map(lambda number: f"t{number}")
 
@@ -300,6 +302,24 @@ class EngineMachine(RuleBasedStateMachine):
     @rule(shapes=st.lists(st.sampled_from(SHAPES), max_size=3))
     def set_mix(self, shapes: list[dict[str, Any]]) -> None:
         self.apply(ev.MixSet(tuple((task("x", **shape).demand, 3) for shape in shapes)))
+    @rule(
+        names=st.lists(NAMES, min_size=1, max_size=8, unique=True),
+        places=st.lists(st.sampled_from(sorted(NODES)), min_size=8, max_size=8),
+        starts=st.lists(st.sampled_from([0, 0, 30_000, 1_000_000, 40_000_000]), min_size=8, max_size=8),
+        span=st.sampled_from([0, 50_000, 100_000_000]),
+    )
+    def plan(self, names: list[str], places: list[str], starts: list[int], span: int) -> None:
+        """Whatever a solver may say, of tasks that are here or not."""
+        rows = tuple(
+            Row(self.full(name), where, self.now + start, Reason("plan_now"))
+            for name, where, start in zip(names, places, sorted(starts), strict=False)
+        )
+        made = PlanRecord("p", self.now, self.now + span, "makespan", 10, 5, 500_000, 1, "search", 0, "", rows)
+        self.apply(ev.PlanSet(made))
+
+    @rule()
+    def no_plan(self) -> None:
+        self.apply(ev.PlanSet(None))
 
     @rule(
         tenant=st.sampled_from(["ada", "bob"]), weight=st.sampled_from([1, 500, 1000, 4000]),

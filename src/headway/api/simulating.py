@@ -35,6 +35,7 @@ from headway.sim.simulate import Rules
 from headway.sim.trace import Trace, merged
 from headway.sim.traces import journal, read_trace
 from headway.sim.traces import workflow as workflows
+from headway.solvers import named
 from headway.store.reader import Reader
 
 JOURNAL = "journal.db"
@@ -75,7 +76,7 @@ def simulate_traces(
         raise Invalid(
             "on which nodes?", hint="name a file of nodes: --cluster FILE (see docs/how-to/simulate.md)"
         )
-    return compare(merged(found), nodes, policies, rules=rules, injected=injected)
+    return compare(merged(found), nodes, policies, rules=rules, injected=injected, solvers=named)
 
 
 def simulate_workflow(
@@ -115,7 +116,9 @@ def simulate_workflow(
     trace, notes = workflows.read(workflow.workflow, workflow.refs, durations=taken, items=items)
     policy = settings.policy
     usual = f"{policy.order}, {policy.discipline}, placement={policy.placement}"
-    return compare(trace, nodes, list(policies) or [usual], rules=rules, injected=injected, notes=notes)
+    return compare(
+        trace, nodes, list(policies) or [usual], rules=rules, injected=injected, notes=notes, solvers=named
+    )
 
 
 class Recorded:

@@ -84,6 +84,7 @@ class Engine:
             events.AttemptEnded: self._ended,
             events.PolicySet: self._policy_set,
             events.MixSet: self._mix_set,
+            events.PlanSet: self._plan_set,
             events.TenantSet: self._tenant_set,
             events.OverrideApplied: self._override_applied,
             events.OverrideReverted: self._override_reverted,
@@ -137,6 +138,7 @@ class Engine:
             world.overrides.next_expiry(),
             trains.next_timer(world),
             self._victim_wake,
+            None if world.plan is None or world.plan.over else world.plan.record.until,
         )
         return min((time for time in times if time is not None), default=None)
 
@@ -204,6 +206,8 @@ class Engine:
             world.end_delays(now)
         if world.timers:
             trains.overdue(world, now)
+        if world.plan is not None and not world.plan.over and world.plan.record.until <= now:
+            world.end_plan()
 
     # ── nodes ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -442,6 +446,14 @@ class Engine:
                 f"a mix with {wrong[0]}", hint="say how many tasks there are of each demand, at least one"
             )
         self.world.expect(event.classes)
+
+    def _plan_set(self, event: events.PlanSet, now: int) -> None:
+        if event.plan is not None:
+            event.plan.check()
+        if self.world.policy.planned:
+            self.world.follow(event.plan)
+        else:
+            self.world.stale += 1
 
     def _tenant_set(self, event: events.TenantSet, now: int) -> None:
         if event.weight < 1:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from headway.core.joint.record import PlanRecord
 from headway.domain.override import Override
 from headway.domain.resources import Demand, Node
 from headway.domain.task import Task
@@ -161,6 +162,14 @@ class MixSet:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanSet:
+    """A solver's plan is in force from now on, in place of the one before; None ends that. Only a policy with the order
+    `joint` follows one: under any other it comes too late and is ignored."""
+
+    plan: PlanRecord | None
+
+
+@dataclass(frozen=True, slots=True)
 class TenantSet:
     """What a tenant is due, from now on.
 
@@ -203,6 +212,7 @@ Event = (
     | AttemptEnded
     | PolicySet
     | MixSet
+    | PlanSet
     | TenantSet
     | OverrideApplied
     | OverrideReverted

@@ -5,6 +5,7 @@ A failure is a bug of the engine, never of its input, and tells the story of wha
 
 from __future__ import annotations
 
+from headway.core.joint.record import Standing
 from headway.core.placement.space import Space
 from headway.core.state import Entry, State
 from headway.core.turns import TurnQueue
@@ -26,6 +27,8 @@ def check(world: World) -> None:
     if isinstance(world.queue, TurnQueue):
         _check_turns(world.queue, world)
     _check_parked(world)
+    if world.plan is not None:
+        _check_plan(world, world.plan)
 
 
 def story(entry: Entry) -> str:
@@ -219,3 +222,13 @@ def _check_parked(world: World) -> None:
             for space in world.nodes.all:
                 if space.index not in world.nodes.freed:
                     assert not space.fits(shape), f"shape {shape.demand} is parked and fits {space.name}"
+
+
+def _check_plan(world: World, plan: Standing) -> None:
+    """The plan ranks tasks that are here, each once, as its record does."""
+    told = f"plan {plan.record.id}"
+    assert world.policy.planned, f"{told}: {world.policy.text} follows none"
+    for task, (rank, row) in plan.rows.items():
+        assert task in world.tasks, f"{told}: {task} has left"
+        assert plan.record.rows[rank] is row, f"{told}: {task} is not number {rank}"
+    assert not (plan.over and plan.kept_on), f"{told}: is over and keeps places"

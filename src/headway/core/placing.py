@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
 
-from headway.core.admission import backfill
+from headway.core.admission import backfill, planned
 from headway.core.admission.line import head_of_line
 from headway.core.decisions import Reason
 from headway.core.placement.space import Space
@@ -30,6 +30,8 @@ def place_all(world: World, now: int) -> None:
         backfill.place(world, now)
     elif isinstance(world.queue, TurnQueue):
         _by_turns(world, world.queue, now)
+    elif world.plan is not None and not world.plan.over:
+        planned.place(world, world.plan, now)
     else:
         _skip(world, now)
     world.nodes.freed.clear()

@@ -33,6 +33,7 @@ class Policy:
 
     Attributes:
         turns: The order whose keys change while tasks wait, or None. `shift`: bits of a key behind it.
+        planned: An order of it follows a plan.
     """
 
     def __init__(self, text: str, discipline: str = "skip", place: str = "best_fit", depth: int = 1) -> None:
@@ -61,6 +62,7 @@ class Policy:
         self.backfill = discipline in ("backfill", "easy")
         self.beside = discipline == "easy"
         self.turns = turns[0] if turns else None
+        self.planned = any(getattr(part, "planned", False) for part in parts)
         split = parts.index(turns[0]) if turns else len(parts)
         self._before: list[Order] = [part for part in parts[:split] if not isinstance(part, Turns)]
         self._behind: list[Order] = [part for part in parts[split:] if not isinstance(part, Turns)]

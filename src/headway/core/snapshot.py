@@ -18,6 +18,7 @@ from headway.core.ask import Ask
 from headway.core.capacity.estimates import Estimates
 from headway.core.decisions import Decision, Reason
 from headway.core.events import TaskOffered
+from headway.core.joint.record import Standing
 from headway.core.placement.expected import Expected
 from headway.core.placement.space import Space
 from headway.core.policy import Policy
@@ -69,6 +70,7 @@ def take(world: World) -> Tree:
         "ledger": world.ledger.tree() if world.ledger is not None else None,
         "head": world.head,
         "reservation": [kept.task, kept.space.index, kept.at] if (kept := world.reservation) else None,
+        "plan": world.plan.tree() if world.plan is not None else None,
         "next": [world.next_seq, world.next_lease],
     }
 
@@ -107,6 +109,7 @@ def load(tree: Tree) -> World:
     world.head = tree.get("head")
     kept = tree.get("reservation")
     world.reservation = Reservation(kept[0], world.nodes.all[kept[1]], kept[2]) if kept else None
+    world.plan = Standing.from_tree(tree["plan"]) if tree.get("plan") else None
     world.fences = {
         task: (attempt, bool(unused), done, times, rest[0] if rest else 0)
         for task, attempt, unused, done, times, *rest in tree["fences"]

@@ -72,6 +72,8 @@ def _fill_one(world: World, lease: Lease, part: int, now: int) -> None:
     kept = world.reservation
     if kept is not None and kept.space is lease.space:
         return  # topped up again and again, it would never come free for the head of the line
+    if world.plan is not None and lease.space.index in world.plan.kept_on:
+        return  # nor for whom the plan keeps it
     followers = _followers(world, lease, lease.members)
     rival: Slot | None = None
     looked = False
@@ -204,6 +206,8 @@ def call_back(world: World) -> None:
         slot = world.queue.slot(shape)
         if slot is not None:
             _yield_to(world, shape, slot)
+    if world.plan is not None and world.plan.kept_on:
+        return  # what stands idle may be kept: what came back for it would only ride again
     for ident in list(world.trains):
         shape = world.queue.shapes[ident]
         if (

@@ -16,6 +16,7 @@ from headway.core.admission.outlook import Outlook
 from headway.core.ask import Ask, ask_of
 from headway.core.capacity.estimates import Estimates
 from headway.core.decisions import Decision, Dropped, Lost, Reason, Recall, Start
+from headway.core.joint.record import PlanRecord, Standing
 from headway.core.ledger import Ledger
 from headway.core.overrides import Overrides
 from headway.core.placement.nodes import Nodes
@@ -130,6 +131,8 @@ class World:
         #: Under `backfill`: what was kept for the head of the line in the last decision.
         self.reservation: Reservation | None = None
         self.outlook = Outlook()
+        #: Under `joint`: the plan in force.
+        self.plan: Standing | None = None
         self.next_seq = 1
         self.next_lease = 1
         self.line_up()
@@ -175,6 +178,11 @@ class World:
     def branches(self, entry: Entry) -> list[tuple[str, int]]:
         """The tenants above the task's account, and how far ahead each is (the policy's `Book`)."""
         return self.ledger.path(entry) if self.ledger is not None else []
+
+    def planned(self, entry: Entry) -> int:
+        """The task's rank in the plan in force, or -1 (the policy's `Book`)."""
+        found = self.plan.rows.get(entry.task.id) if self.plan is not None else None
+        return -1 if found is None else found[0]
 
     def key(self, entry: Entry) -> int:
         """Where the task stands now, queued or not."""
@@ -242,6 +250,8 @@ class World:
         self.move(entry, move)
         self._wait_for_nothing(entry)
         del self.tasks[entry.task.id]
+        if self.plan is not None:
+            self.plan.rows.pop(entry.task.id, None)
         if entry.attempt and not finished:
             self.fences[entry.task.id] = (
                 entry.attempt,
@@ -483,6 +493,10 @@ class World:
         """Another policy: everybody gets a new place in line, and ranks are taken anew."""
         queued = [entry for entry in self.tasks.values() if entry.item is not None]
         self.policy = policy
+        if not policy.planned:
+            self.plan = None
+        elif self.plan is not None:
+            self.plan.kept_on = frozenset()
         if policy.placement is not self.nodes.placement:
             self.nodes.measure_by(policy.placement, self.queue.shapes)
             if policy.mixed and not self.nodes.expected.mix:
@@ -504,6 +518,29 @@ class World:
         self.nodes.expected = self.nodes.expected.replaced(given)
         if not given:
             self.nodes.expected.saw(entry.shape for entry in self.tasks.values())
+
+    def follow(self, record: PlanRecord | None) -> None:
+        """Another plan, or none: what it or the one before ranks gets a new place in line."""
+        touched = dict.fromkeys(self.plan.rows) if self.plan is not None else {}
+        rows = {}
+        for rank, row in enumerate(record.rows if record is not None else ()):
+            entry = self.tasks.get(row.task)
+            if (
+                entry is not None and entry.member is None
+            ):  # else it left or was placed while the plan was made
+                rows[row.task] = (rank, row)
+                touched[row.task] = None
+        self.plan = Standing(record, rows) if record is not None else None
+        for task in touched:
+            entry = self.tasks[task]
+            if entry.item is not None:
+                self.queue.remove(entry)
+                self.queue.push(entry, self.policy.key(entry, self))
+
+    def end_plan(self) -> None:
+        """The plan's time is over: it stays an order and keeps no places."""
+        assert self.plan is not None
+        self.plan.over, self.plan.kept_on = True, frozenset()
 
     def members(self) -> Iterator[Member]:
         """Every present attempt, by lease."""

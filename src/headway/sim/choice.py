@@ -13,6 +13,19 @@ After the orders, separated by commas, in any order: a discipline, and settings 
 | `max_preemptions=3` | nothing is preempted more often                                                           |
 | `placement=spread`  | which of the nodes with room is best                                                      |
 | `train_span=50ms`   | work that a lease holds; 0 for no trains                                                  |
+
+For a policy with the order `joint` also what its plans are made for (`core.joint.horizon.Aim`):
+
+| setting             | meaning                                                                                   |
+|---------------------|-------------------------------------------------------------------------------------------|
+| `objective=makespan` | or `weighted_completion`, `utilisation`                                                  |
+| `u_min=0.8`         | least mean utilisation over the horizon                                                   |
+| `horizon=10min`     | how long a plan keeps places                                                              |
+| `jobs=48`           | tasks that one plan looks at                                                              |
+| `every=2s`          | from one plan to the next, at least                                                       |
+| `steps=400`         | the solver's budget                                                                       |
+| `solver=cpsat`      | or `search`, `lists`                                                                      |
+| `plan_seed=1`       | of the search                                                                             |
 """
 
 from __future__ import annotations
@@ -22,13 +35,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from headway.core.engine import Engine
+from headway.core.joint.horizon import SOLVERS, Aim
+from headway.core.joint.problem import PPM, Objective
 from headway.core.policy import DISCIPLINES
-from headway.domain.units import parse_time
+from headway.domain.units import MILLI, parse_milli, parse_time
 from headway.errors import Invalid
 
 #: Settings of the engine that may follow the orders, and how each is read.
 _TIMES = ("train_span", "grace", "min_run", "preempt_cost")
 _SETTINGS = ("preempt", *_TIMES, "max_preemptions", "placement")
+#: What a plan is made for: the name as written, and the field of `Aim`.
+_AIMS = {
+    "objective": "objective", "u_min": "floor", "horizon": "horizon", "jobs": "jobs", "every": "every", "steps": "steps",
+    "solver": "solver", "plan_seed": "seed",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +58,14 @@ class Choice:
     Attributes:
         label: As it was written.
         settings: Keyword arguments of `Engine`.
+        aim: What plans are made for, under `joint`.
     """
 
     order: str
     discipline: str = "skip"
     settings: tuple[tuple[str, Any], ...] = ()
     label: str = ""
+    aim: Aim = Aim()
 
     @classmethod
     def parse(cls, text: str) -> Choice:
@@ -51,25 +73,33 @@ class Choice:
         order, *rest = (part.strip() for part in text.split(","))
         discipline = "skip"
         settings: dict[str, Any] = {}
+        aims: dict[str, Any] = {}
         for part in rest:
             name, equals, value = (piece.strip() for piece in part.partition("="))
             if not equals and name in DISCIPLINES:
                 discipline = name
             elif equals and name in _SETTINGS:
                 settings |= _value(name, value, text)
+            elif equals and name in _AIMS:
+                aims[_AIMS[name]] = _aim(name, value, text)
             else:
-                known = [*DISCIPLINES, *(f"{setting}=" for setting in _SETTINGS)]
+                known = [*DISCIPLINES, *(f"{setting}=" for setting in (*_SETTINGS, *_AIMS))]
                 close = difflib.get_close_matches(part, known, 1)
                 raise Invalid(
                     f"policy {text!r}: {part!r} is neither a discipline nor a setting",
                     hint=f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}",
                 )
-        made = cls(order, discipline, tuple(settings.items()), ", ".join([order, *rest]))
+        made = cls(order, discipline, tuple(settings.items()), ", ".join([order, *rest]), Aim(**aims))
         engine = made.engine()  # an unknown order or placement is refused here, before anything runs
         if settings.get("preempt_longer") and engine.world.policy.by_remaining is None:
             raise Invalid(
                 f"policy {text!r}: preempt=longer needs an order by what is left to do, right after the classes",
                 hint="e.g. 'srpt, preempt=longer' or 'priority > remaining, preempt=longer'",
+            )
+        if aims and not engine.world.policy.planned:
+            raise Invalid(
+                f"policy {text!r}: only 'joint' makes plans",
+                hint="e.g. 'joint, objective=makespan, steps=1000'",
             )
         return made
 
@@ -95,3 +125,21 @@ def _value(name: str, value: str, text: str) -> dict[str, Any]:
     if not value.isdigit():
         raise Invalid(f"policy {text!r}: {name}={value} is not a count", hint=f"write {name}=3")
     return {name: int(value)}
+
+
+def _aim(name: str, value: str, text: str) -> Any:
+    if name == "objective":
+        if value not in tuple(Objective):
+            raise Invalid(f"policy {text!r}: no objective {value!r}", hint=f"one of: {', '.join(Objective)}")
+        return Objective(value)
+    if name == "solver":
+        if value not in SOLVERS:
+            raise Invalid(f"policy {text!r}: no solver {value!r}", hint=f"one of: {', '.join(SOLVERS)}")
+        return value
+    if name == "u_min":
+        return parse_milli(value, name) * (PPM // MILLI)
+    if name in ("horizon", "every"):
+        return parse_time(value, name)
+    if not value.isdigit():
+        raise Invalid(f"policy {text!r}: {name}={value} is not a count", hint=f"write {name}=100")
+    return int(value)

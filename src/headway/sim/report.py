@@ -13,6 +13,8 @@ from headway.sim.choice import Choice
 from headway.sim.cluster import Cluster
 from headway.sim.injected import Injected
 from headway.sim.metrics import Metrics, measure
+from headway.sim.planning import Solvers, own
+from headway.sim.planning import notes as plan_notes
 from headway.sim.simulate import Result, Rules, simulate
 from headway.sim.trace import Trace
 
@@ -80,12 +82,14 @@ def compare(
     rules: Rules | None = None,
     injected: Injected | None = None,
     notes: Sequence[str] = (),
+    solvers: Solvers = own,
 ) -> Comparison:
     """Simulates the trace under each policy.
 
     Args:
         policies: As `Choice.parse` reads them.
         notes: Goes in front of the notes that the simulation itself has.
+        solvers: Who makes plans under `joint`.
 
     Raises:
         Invalid: No policy, the same twice, or one that is not known.
@@ -97,10 +101,19 @@ def compare(
             "name at least one policy, and each once", hint="e.g. --policy fcfs --policy 'priority > srpt'"
         )
     rules, injected = rules or Rules(), injected or Injected()
-    results = tuple(simulate(trace, cluster, one, rules=rules, injected=injected) for one in choices)
+    results = tuple(
+        simulate(trace, cluster, one, rules=rules, injected=injected, solvers=solvers) for one in choices
+    )
     metrics = tuple(measure(result) for result in results)
+    planned = [note for result in results for note in plan_notes(result.choice.name, result.plans)]
     return Comparison(
-        trace, cluster, rules, injected, results, metrics, (*notes, *_notes(trace, metrics, injected, rules))
+        trace,
+        cluster,
+        rules,
+        injected,
+        results,
+        metrics,
+        (*notes, *_notes(trace, metrics, injected, rules), *planned),
     )
 
 

@@ -34,11 +34,13 @@ from headway.core.events import (
     TaskOffered,
     TaskWithdrawn,
 )
+from headway.core.joint.record import PlanRecord
 from headway.domain.units import MILLI
 from headway.errors import Invalid
 from headway.sim.choice import Choice
 from headway.sim.cluster import Cluster
 from headway.sim.injected import Injected
+from headway.sim.planning import Planning, Solvers, own
 from headway.sim.trace import Job, Trace
 
 
@@ -140,6 +142,7 @@ class Result(NamedTuple):
         outages: (node, down, up) of each failure.
         unfit: Jobs that fit on no node, and those that depend on them: refused, as a service would.
         decisions: How many there were.
+        plans: Under `joint`, those that were in force, in order.
     """
 
     choice: Choice
@@ -152,6 +155,7 @@ class Result(NamedTuple):
     end: int
     unfit: int
     decisions: int
+    plans: tuple[PlanRecord, ...] = ()
 
 
 def simulate(
@@ -161,6 +165,7 @@ def simulate(
     *,
     rules: Rules | None = None,
     injected: Injected | None = None,
+    solvers: Solvers = own,
 ) -> Result:
     """Runs a trace on a cluster under a policy.
 
@@ -168,6 +173,7 @@ def simulate(
         choice: As `Choice.parse` reads it.
         rules: How tasks behave while they run.
         injected: What is added to the trace. The same is added under every policy.
+        solvers: Who makes the plans under `joint`, by the name in the choice.
 
     Raises:
         Invalid: An unknown policy, or nothing in the trace fits any node.
@@ -175,7 +181,7 @@ def simulate(
     choice = Choice.parse(choice) if isinstance(choice, str) else choice
     injected = injected or Injected()
     trace = injected.on(trace)
-    return _Simulation(trace, cluster.equipped(trace), choice, rules or Rules(), injected).run()
+    return _Simulation(trace, cluster.equipped(trace), choice, rules or Rules(), injected, solvers).run()
 
 
 class _Attempt:
@@ -215,7 +221,13 @@ class _Machine:
 
 class _Simulation:
     def __init__(
-        self, trace: Trace, cluster: Cluster, choice: Choice, rules: Rules, injected: Injected
+        self,
+        trace: Trace,
+        cluster: Cluster,
+        choice: Choice,
+        rules: Rules,
+        injected: Injected,
+        solvers: Solvers,
     ) -> None:
         self.trace, self.cluster, self.choice, self.rules, self.injected = (
             trace,
@@ -225,6 +237,8 @@ class _Simulation:
             injected,
         )
         self.engine: Engine = choice.engine()
+        planned = self.engine.world.policy.planned
+        self.planning = Planning(choice.aim, solvers(choice.aim.solver)) if planned else None
         self.records = [Record(index, job) for index, job in enumerate(trace.jobs)]
         self.by_id = {record.job.task.id: record for record in self.records}
         self.machines = {node.name: _Machine(index) for index, node in enumerate(cluster.nodes)}
@@ -236,7 +250,7 @@ class _Simulation:
         self.now = trace.jobs[0].task.release
         self.open = len(self.records)
         self.failing = 0  # elements of the heap that are outages
-        self.wake = -1
+        self.wake = self.plan_at = -1
         self.decisions = 0
         self.stirred: dict[int, _Machine] = {}  # leases that may begin their next member
         self.carriers: dict[type[Any], Callable[[Any], None]] = {
@@ -289,7 +303,7 @@ class _Simulation:
             self._decide(now)
         return Result(
             self.choice, self.trace, self.cluster, self.records, self.spans, self.outages, start, self.now, unfit,
-            self.decisions,
+            self.decisions, tuple(self.planning.plans) if self.planning is not None else (),
         )  # fmt: skip
 
     def _at(self, time: int, happen: Callable[[Any], object], what: Any) -> None:
@@ -300,8 +314,24 @@ class _Simulation:
 
         That what it just granted has begun leads to no decision, so after nothing but grants it is not asked again.
         """
-        engine, more = self.engine, True
+        engine = self.engine
         self._go_on()
+        self._settle(now)
+        if self.planning is not None:
+            if self.planning.renew(engine, now):
+                self._settle(now)
+            if self.planning.again > self.plan_at:
+                self.plan_at = self.planning.again
+                self._at(self.plan_at, self._nothing, None)
+        wake = engine.wake_at()
+        if wake is not None:
+            wake = max(wake, now + 1)
+            if self.wake <= now or wake < self.wake:
+                self.wake = wake
+                self._at(wake, self._nothing, None)
+
+    def _settle(self, now: int) -> None:
+        engine, more = self.engine, True
         while more:
             decisions = engine.decide(now)
             if not decisions:
@@ -312,12 +342,6 @@ class _Simulation:
                 break
             more = self._carry_out(decisions)
             self._go_on()
-        wake = engine.wake_at()
-        if wake is not None:
-            wake = max(wake, now + 1)
-            if self.wake <= now or wake < self.wake:
-                self.wake = wake
-                self._at(wake, self._nothing, None)
 
     def _nothing(self, _: None) -> None:
         """The engine wanted to be asked at this time."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headway.core.decisions import Reason
+from headway.core.explain.plan import planned
 from headway.core.explain.text import lines
 from headway.core.explain.waiting import LISTED, key_of, queued
 from headway.core.overrides import concerns
@@ -61,6 +62,8 @@ def why(world: World, task: str, now: int) -> Explanation:
     overrides = _overrides(world, entry, now)
     if overrides:
         facts["overrides"] = overrides
+    if (plan := planned(world, entry, now)) is not None:
+        facts["plan"] = plan
     if entry.member is not None:
         facts |= _allocated(world, entry.member, now)
     elif entry.state is State.WAITING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from headway.core.explain.plan import plan_lines
 from headway.core.ordering import shown
 from headway.core.placement import placements
 from headway.domain.units import show_bytes, show_milli, show_time
@@ -33,6 +34,8 @@ def lines(facts: dict[str, Any]) -> list[str]:
         claim = facts["claim"]
         since = show_time(claim["since"])
         found.append(f"room is being made on {claim['node']}: {claim['victims']} preempted {since} ago")
+    if "plan" in facts:
+        found += plan_lines(facts["plan"])
     if "blocked" in facts:
         found += _queued_lines(facts)
     if "node" in facts:
@@ -117,6 +120,18 @@ def _because(placed: dict[str, Any]) -> str:
     if placed["code"] == "backfill":
         ahead = f" without delaying {placed['for']}" if "for" in placed else ""
         return f"backfilled{ahead}, {_left(placed['placement'], placed['score'])}"
+    if placed["code"] == "planned":
+        late = placed["late"]
+        when = (
+            f"{show_time(abs(late))} {'later' if late > 0 else 'earlier'} than planned"
+            if late
+            else "as planned"
+        )
+        there = "" if placed["node"] == placed["planned_node"] else f" (planned for {placed['planned_node']})"
+        return f"number {placed['rank']} of {placed['of']} in plan {placed['plan']}{there}, {when}"
+    if placed["code"] == "beside_plan":
+        ahead = f"without delaying the {placed['waiting']} that wait in plan {placed['plan']}"
+        return f"{ahead}, {_left(placed['placement'], placed['score'])}"
     if placed["code"] == "preempts":
         return f"room was made for it by preempting {len(placed['victims'])} in {show_time(placed['waited'])}"
     if placed["code"] == "successor":

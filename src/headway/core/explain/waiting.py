@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from headway.core.explain.plan import kept_for
 from headway.core.placement.space import Space
 from headway.core.state import Entry
 from headway.core.world import World
@@ -23,12 +24,15 @@ def queued(world: World, entry: Entry, now: int) -> dict[str, Any]:
     before = world.queue.ahead(entry)
     spaces = [space for space in world.nodes.all if not space.gone]
     kept = world.reservation
+    planned = kept_for(world, entry, spaces, now)
     blocked: dict[str, int] = {}
     nodes = []
     for space in spaces:
         label, asked, free = space.blocker(entry.shape) or ("fits", 0, 0)
         if label == "fits" and kept is not None and kept.space is space:
             label = "reserved"
+        if label == "fits" and space.index in planned:
+            label = f"the plan, which keeps it for {planned[space.index]}"
         lacks = space.node.lacks(entry.task.demand)
         could = lacks is None and space.admits(entry.shape)
         if lacks is not None:

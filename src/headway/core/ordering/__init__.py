@@ -47,6 +47,10 @@ class Book(Protocol):
         """The tenants that the task's account is part of, topmost first, and how far ahead each is."""
         ...
 
+    def planned(self, entry: Entry) -> int:
+        """The task's rank in the plan in force, from 0; -1 if it has none."""
+        ...
+
 
 class Order(Protocol):
     """One component of a policy.

@@ -201,6 +201,14 @@ class Nodes:
             return []
         return [self.all[index] for index in dict.fromkeys(self._log[seen - self._base :])]
 
+    def ranked(self, shape: Shape) -> list[Space]:
+        """Every node on which the shape fits, best first; looks at all of them."""
+        fitting = [space for space in self.all if space.fits(shape)]
+        scores = self.scores(shape, fitting)
+        return [
+            self.all[index] for _, index in sorted(zip(scores, (one.index for one in fitting), strict=True))
+        ]
+
     def _catch_up(self, shape: Shape) -> None:
         """Scores what changed since the shape last looked."""
         end = self._base + len(self._log)
