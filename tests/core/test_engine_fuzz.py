@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from headway.core import events as ev
-from headway.core.decisions import Decision, Dropped, Lost, Preempt, Reason, Recall, Start, Stop
+from headway.core.decisions import Decision, Dropped, Lost, Preempt, Reason, Recall, Spare, Start, Stop
 from headway.core.engine import Engine
 from headway.core.joint.record import PlanRecord, Row
 from headway.core.placement import placements
 from headway.core.policy import DISCIPLINES
+from headway.core.preemption.terms import KINDS
 from tests.builders import node, override, task
 
 NODES = {
@@ -37,7 +38,7 @@ ORDERS = (
     "fcfs", "srpt", "priority > srpt", "priority > fcfs", "priority", "priority > weighted_remaining",
     "attained > sjf", "slack > wspt", "deadline > aging",
     "priority > fair > srpt", "fair_history > fcfs", "priority > attained_run > sjf", "fair",
-    "remaining", "priority > remaining > fcfs",
+    "remaining", "priority > remaining > fcfs", "las > fcfs", "priority > las > srpt",
     "joint", "joint", "priority > joint", "fair > joint",
 )  # fmt: skip
 NAMES = st.integers(0, 24).map(lambda number: f"t{number}")
@@ -70,6 +71,8 @@ class Executors:
                 self.asked_back |= dict.fromkeys(
                     p for p in d.attempts if p in members and p not in self.running
                 )
+            elif isinstance(d, Spare):
+                self.asked_to_end.pop((d.task, d.attempt), None)
             elif isinstance(d, Preempt | Stop):
                 self.asked_to_end[d.task, d.attempt] = None
             elif isinstance(d, Lost):
@@ -119,13 +122,23 @@ class EngineMachine(RuleBasedStateMachine):
         discipline=st.sampled_from(DISCIPLINES),
         span=st.sampled_from([0, 50_000]),
         nodes=st.integers(1, 3),
-        longer=st.booleans(),
+        within=st.sampled_from(["classes", "longer", "attained"]),
+        budgets=st.sampled_from([(), ("run 1 at once",), ("tenant 50% at once", "kind 2 per 1s")]),
         placement=st.sampled_from(sorted(placements())),
     )
-    def begin(self, order: str, discipline: str, span: int, nodes: int, longer: bool, placement: str) -> None:
+    def begin(
+        self,
+        order: str,
+        discipline: str,
+        span: int,
+        nodes: int,
+        within: str,
+        budgets: tuple[str, ...],
+        placement: str,
+    ) -> None:
         self.make: Callable[[], Engine] = lambda: Engine(
-            order, discipline, train_span=span, min_run=100_000, grace=1_000_000, preempt_longer=longer,
-            placement=placement,
+            order, discipline, train_span=span, min_run=100_000, grace=1_000_000, budgets=budgets, placement=placement,
+            **KINDS[within],
         )  # fmt: skip
         self.engine, self.twin = self.make(), self.make()
         for name in list(NODES)[:nodes]:
@@ -302,6 +315,7 @@ class EngineMachine(RuleBasedStateMachine):
     @rule(shapes=st.lists(st.sampled_from(SHAPES), max_size=3))
     def set_mix(self, shapes: list[dict[str, Any]]) -> None:
         self.apply(ev.MixSet(tuple((task("x", **shape).demand, 3) for shape in shapes)))
+
     @rule(
         names=st.lists(NAMES, min_size=1, max_size=8, unique=True),
         places=st.lists(st.sampled_from(sorted(NODES)), min_size=8, max_size=8),
@@ -314,7 +328,9 @@ class EngineMachine(RuleBasedStateMachine):
             Row(self.full(name), where, self.now + start, Reason("plan_now"))
             for name, where, start in zip(names, places, sorted(starts), strict=False)
         )
-        made = PlanRecord("p", self.now, self.now + span, "makespan", 10, 5, 500_000, 1, "search", 0, "", rows)
+        made = PlanRecord(
+            "p", self.now, self.now + span, "makespan", 10, 5, 500_000, 1, "search", 0, "", rows
+        )
         self.apply(ev.PlanSet(made))
 
     @rule()
@@ -327,6 +343,20 @@ class EngineMachine(RuleBasedStateMachine):
     )  # fmt: skip
     def set_tenant(self, tenant: str, weight: int, parent: str) -> None:
         self.apply(ev.TenantSet(tenant, weight, "" if parent == tenant else parent))
+
+    @rule(
+        kind=st.sampled_from([None, *KINDS]),
+        cost=st.sampled_from([None, 0, 500_000]),
+        budgets=st.sampled_from([None, (), ("run 2 at once", "tenant 1 per 2s")]),
+    )
+    def set_preemption(self, kind: str | None, cost: int | None, budgets: tuple[str, ...] | None) -> None:
+        self.apply(ev.PreemptionSet(kind, cost=cost, budgets=budgets))
+
+    @rule(number=st.integers(0, 99))
+    def withdraw_a_preemptor(self, number: int) -> None:
+        claiming = list(self.engine.world.claims)
+        if claiming:
+            self.apply(ev.TaskWithdrawn(claiming[number % len(claiming)], "no more"))
 
     @rule(
         kind=st.sampled_from(["boost", "hold", "pin"]), name=NAMES, ident=st.sampled_from("xyz"),

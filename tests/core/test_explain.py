@@ -114,8 +114,10 @@ def test_room_is_being_made(drive) -> None:
     h.sleep(2)
     h.offer(task("high", priority=1))
     h.sleep(1)
-    assert say(h, "high").endswith("\n  room is being made on n1: 1 preempted 1.0 s ago")
-    assert say(h, "a").endswith("\n  its place is being cleared for a better class")
+    assert say(h, "high").endswith(
+        "\n  room is being made on n1: 1 preempted 1.0 s ago\n  r/a has not left yet"
+    )
+    assert say(h, "a").endswith("\n  asked to leave: its place is being cleared")
     h.ended("a", outcome=Outcome.PREEMPTED)
     assert "room was made for it by preempting 1 in 1.0 s" in say(h, "high")
 

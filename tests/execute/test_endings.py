@@ -276,6 +276,14 @@ async def test_preemption_ends_after_the_next_checkpoint_and_resumes_from_it(ben
     assert await bench.result("train", 2) == done
 
 
+async def test_one_that_is_spared_runs_on_and_keeps_its_time_out(bench: Bench) -> None:
+    bench.grant("s", call("sleep", 30, timeout=1_500_000))
+    await bench.until(lambda: bench.of("s"))
+    bench.say(preempts=[("r/s", 1, 300_000)])
+    bench.say(spares=[("r/s", 1)])
+    assert (await bench.end("s")).what == "timed_out", "its grace did not end it"
+
+
 async def test_preemption_of_a_task_without_checkpoints_is_forced_after_the_grace(bench: Bench) -> None:
     bench.grant("s", call("sleep", 30))
     await bench.until(lambda: bench.of("s"))

@@ -215,3 +215,39 @@ def test_the_last_reports_of_an_executor_survive_a_snapshot(office: Office) -> N
     office.hello("a", incarnation="2")
     assert office.view("r1")["state"] == "finished"
     office.record.clear()
+
+
+def test_a_preempted_task_goes_on_from_its_checkpoint_with_less_to_do(office: Office) -> None:
+    """Three quarters are kept: asked with its terms, told to the executor, and resumed with a quarter of the time left."""
+    office.hello("n1", cpu=1000)
+    train = {"name": "train", "function": "m:train", "estimate": 100_000_000, "restart": 2_000_000}
+    office.submit("slow", [train])
+    office.report("n1", ["slow/train", 1, "started", office.now, 7])
+    office.now += 75_000_000
+    office.report("n1", ["slow/train", 1, "progress", office.now, 750])
+    office.report("n1", ["slow/train", 1, "checkpoint", office.now, 750])
+    office.submit("quick", [{"name": "serve", "function": "m:serve", "priority": 5}])
+    assert office.told["n1"][-1]["preempts"] == [["slow/train", 1, 30_000_000]]
+    office.report("n1", ["slow/train", 1, "preempted", office.now, [75_000_000, None]])
+    assert ("quick/serve", 1) in office.grants["n1"]
+    engine = office.roles["scheduler"].engine  # type: ignore[attr-defined]
+    why = engine.why("slow/train", office.now)
+    assert why.facts["preempted"]["by"] == "quick/serve"
+    assert why.facts["preempted"]["restart"] == 2_000_000
+    entry = engine.world.tasks["slow/train"]
+    assert engine.world.remaining(entry) == 25_000_000
+    office.finish("n1", "quick/serve")
+    assert ("slow/train", 2) in office.grants["n1"]
+    assert entry.member.expected == 25_000_000
+    office.finish("n1", "slow/train", 2, took=27_000_000)
+    assert office.view("slow")["state"] == "finished"
+
+
+def test_a_preempted_task_is_spared_when_the_other_is_cancelled(office: Office) -> None:
+    office.hello("n1", cpu=1000)
+    office.submit("slow", [{"name": "train", "function": "m:train"}])
+    office.report("n1", ["slow/train", 1, "started", office.now, 7])
+    office.now += 5_000_000
+    office.submit("quick", [{"name": "serve", "function": "m:serve", "priority": 5}])
+    office.call("planner", "cancel", target="quick", reason="enough", by="test")
+    assert office.told["n1"][-1]["spares"] == [["slow/train", 1]]

@@ -119,7 +119,7 @@ def test_nothing_divides_by_nothing() -> None:
         (["fcfs", "fcfs"], "each once"),
         (["fcfs, stric"], "did you mean 'strict'"),
         (["fcsf"], "did you mean 'fcfs'"),
-        (["fcfs, preempt=maybe"], "preempt=yes, no or longer"),
+        (["fcfs, preempt=maybe"], "preempt=yes, no, longer or attained"),
         (["fcfs, preempt=longer"], "needs an order by what is left"),
         (["fcfs, max_preemptions=few"], "is not a count"),
         (["fcfs, placement=worst"], "placement"),

@@ -195,7 +195,8 @@ def task(function: Any = None, /, **options: Any) -> Any:
         options: cpu (cores, 1 if not said), memory ("2GiB"), gpu (a share or whole devices), resources
             ({"license": 1}), estimate and timeout (seconds or "10min"), priority (higher goes first), retries
             (after a failure of its own), at_most_once (never run again once it may have started), where (what the
-            labels of its node must say: "zone != eu-1 and gpu_type in (a100, h100)"), name.
+            labels of its node must say: "zone != eu-1 and gpu_type in (a100, h100)"), restart (what an attempt needs
+            before it goes on from a checkpoint; learned if not said), name.
 
     Raises:
         Invalid: An unknown option, or a value that makes no sense; both name the task.

@@ -15,7 +15,7 @@ from headway.errors import Invalid
 
 TASK_OPTIONS = (
     "cpu", "memory", "gpu", "estimate", "priority", "retries", "timeout", "at_most_once", "resources", "where",
-    "name",
+    "name", "restart",
 )  # fmt: skip
 WORKFLOW_OPTIONS = ("tenant", "weight", "name")
 
@@ -31,6 +31,7 @@ class TaskOptions:
     timeout: int | None = None
     at_most_once: bool = False
     where: Where = ()
+    restart: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,9 @@ def task_options(who: str, given: Mapping[str, Any]) -> TaskOptions:
             gpu=given.get("gpu", 0),
             other=_resources(given.get("resources", {})),
         )
-        estimate, timeout = (_time(given.get(name), name) for name in ("estimate", "timeout"))
+        estimate, timeout, restart = (
+            _time(given.get(name), name) for name in ("estimate", "timeout", "restart")
+        )
         retries = _whole(given.get("retries", 0), "retries")
         if retries < 0:
             raise Invalid(f"retries={retries} must be zero or more")
@@ -75,7 +78,7 @@ def task_options(who: str, given: Mapping[str, Any]) -> TaskOptions:
         where = parse_where(given.get("where", []))
     except Invalid as error:
         raise Invalid(f"{who}: {error.message}", hint=error.hint) from None
-    return TaskOptions(demand, estimate, priority, Retry(retries), timeout, at_most_once, where)
+    return TaskOptions(demand, estimate, priority, Retry(retries), timeout, at_most_once, where, restart)
 
 
 def workflow_options(who: str, given: Mapping[str, Any]) -> WorkflowOptions:

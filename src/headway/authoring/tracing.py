@@ -258,6 +258,7 @@ class Trace:
                 timeout=options.timeout,
                 at_most_once=options.at_most_once,
                 where=options.where,
+                restart=options.restart,
                 **fields,
             )
         )

@@ -69,6 +69,7 @@ class Call(Model):
     timeout: int | None = None
     at_most_once: bool = False
     where: list[str] = Field(default_factory=list)
+    restart: int | None = None
 
 
 class OfferRow(NamedTuple):
@@ -123,6 +124,9 @@ class LeaseBody(Model):
     preempts: list[tuple[str, int, int]] = Field(
         default_factory=list
     )  # (task, attempt, grace in microseconds)
+    spares: list[tuple[str, int]] = Field(
+        default_factory=list
+    )  # (task, attempt): preempted before, and need not end after all; before `preempts`
     stops: list[tuple[str, int, str]] = Field(default_factory=list)  # (task, attempt, reason)
 
 

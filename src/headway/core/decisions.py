@@ -65,6 +65,16 @@ class Preempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Spare:
+    """The attempt that was asked to end for another's sake may stay, if it has not ended: its place is not needed any more."""
+
+    task: str
+    attempt: int
+    node: str
+    reason: Reason = Reason("")
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """End an attempt that was withdrawn."""
 
@@ -95,4 +105,4 @@ class Dropped:
     task: str
 
 
-Decision = Start | Recall | Preempt | Stop | Lost | Dropped
+Decision = Start | Recall | Preempt | Spare | Stop | Lost | Dropped

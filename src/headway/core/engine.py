@@ -6,21 +6,25 @@ in the simulator and in a replay.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from headway.core import events, explain, invariants, snapshot, trains
 from headway.core.branches import depth_of
-from headway.core.decisions import Decision, Preempt, Reason, Stop
+from headway.core.decisions import Decision, Reason, Stop
 from headway.core.events import Event, Outcome
 from headway.core.overrides import checked, concerns
 from headway.core.placement.space import Space
 from headway.core.placing import place_all
 from headway.core.policy import Policy
-from headway.core.preemption import longer, victims
+from headway.core.preemption import victims, within
+from headway.core.preemption.budgets import Disruptions
+from headway.core.preemption.search import earlier
+from headway.core.preemption.terms import settle_terms
 from headway.core.state import Entry, Member, Move, State, refuse
 from headway.core.world import Settings, World
+from headway.domain.budget import Budget
 from headway.domain.override import Override
 from headway.domain.units import MILLI, SECOND
 from headway.errors import Invalid
@@ -39,12 +43,16 @@ class Engine:
         train_span: Microseconds of work that a lease should hold; 0 for no trains.
         preempt: Whether a better priority class may preempt a worse.
         grace: Microseconds a preempted attempt has to checkpoint.
-        min_run: Microseconds before an attempt may be preempted.
+        min_run: Microseconds before an attempt may be preempted; twice that after each preemption.
         max_preemptions: How often a task may be preempted.
         placement: Which of the nodes with room is best, e.g. `best_fit` or `spread`.
         preempt_longer: Whether, within a class, what has less left may preempt what has more (SRPT proper);
             only if the order right after the classes is by what is left, as `srpt` is.
         preempt_cost: Microseconds that such a preemption is reckoned to cost: it must gain more.
+        preempt_margin: By how many thousandths of what the other has left it must be better besides.
+        preempt_attained: Whether, within a class, a task in a lower queue of attained service may preempt one in a
+            higher; only if the order right after the classes is `las`.
+        budgets: How many may be preempted, e.g. `run 1 at once`, see `core.preemption.budgets`.
     """
 
     def __init__(
@@ -61,11 +69,17 @@ class Engine:
         placement: str = "best_fit",
         preempt_longer: bool = False,
         preempt_cost: int = 0,
+        preempt_margin: int = 0,
+        preempt_attained: bool = False,
+        budgets: Sequence[str] = (),
     ) -> None:
         settings = Settings(
-            train_span, preempt, grace, min_run, max_preemptions, seed, preempt_longer, preempt_cost
-        )
-        self._start(World(Policy(order, discipline, placement), settings), None)
+            train_span, preempt, grace, min_run, max_preemptions, seed, preempt_longer, preempt_cost,
+            preempt_margin, preempt_attained,
+        )  # fmt: skip
+        world = World(Policy(order, discipline, placement), settings)
+        world.disruptions = Disruptions(tuple(Budget.parse(text) for text in budgets))
+        self._start(world, None)
 
     def _start(self, world: World, victim_wake: int | None) -> None:
         self.world = world
@@ -85,6 +99,7 @@ class Engine:
             events.PolicySet: self._policy_set,
             events.MixSet: self._mix_set,
             events.PlanSet: self._plan_set,
+            events.PreemptionSet: self._preemption_set,
             events.TenantSet: self._tenant_set,
             events.OverrideApplied: self._override_applied,
             events.OverrideReverted: self._override_reverted,
@@ -123,8 +138,8 @@ class Engine:
                 world.fulfil(claim, now)
         place_all(world, now)
         self._victim_wake = victims.make_room(world, now)
-        if world.settings.preempt_longer:
-            self._victim_wake = victims.earlier(self._victim_wake, longer.make_room(world, now))
+        if world.settings.preempt_longer or world.settings.preempt_attained:
+            self._victim_wake = earlier(self._victim_wake, within.make_room(world, now))
         trains.call_back(world)
         trains.fill(world, now)
         out, world.out = world.out, []
@@ -308,10 +323,12 @@ class Engine:
             return
         named = (("priority", event.priority), ("weight", event.weight), ("deadline", event.deadline))
         changes: dict[str, Any] = {name: value for name, value in named if value is not None}
+        former = entry.task.priority
         entry.task = replace(entry.task, **changes)
         if entry.offer is not None:
             entry.offer = replace(entry.offer, task=replace(entry.offer.task, **changes))
-        if entry.item is not None:
+        lowered = event.priority is not None and event.priority < former
+        if entry.item is not None or (lowered and entry.state is State.CLAIMING):
             world.unsettle(entry)
             world.settle(entry, now)
         elif entry.member is not None:
@@ -350,13 +367,11 @@ class Engine:
             member.recalled = False
             lease.recalls -= 1
             self.world.touched[lease.id] = lease
+        if self.world.away:
+            self.world.away.pop(member.entry.task.id, None)
         if lease.evicting:
-            reason = Reason("preempted", (("late", True),))
-            self.world.out.append(
-                Preempt(
-                    member.entry.task.id, member.attempt, lease.space.name, self.world.settings.grace, reason
-                )
-            )
+            by = next(c.entry.task.id for c in lease.space.claims if lease.id in c.victims)
+            self.world.oust(member, Reason("preempted", (("by", by), ("late", True))), now)
         elif len(lease.members) > 1:
             trains.watch(self.world, member)
 
@@ -400,9 +415,7 @@ class Engine:
         world.record(member, str(event.outcome), event.took, now)
         entry.attained += event.took
         if event.outcome is Outcome.FINISHED:
-            left = MILLI - entry.done  # what this attempt had to do; 0 if the checkpoint held it all
-            if left:
-                world.estimates.learn(entry.family, event.took * MILLI // left, world.settings.train_span)
+            self._learn(entry, event.took)
             world.detach(member, now, event.took)
             world.leave(entry, Move.END, finished=True)
             world.release_waiters(event.task, now)
@@ -421,6 +434,17 @@ class Engine:
         world.leave(entry, Move.END)
         if offer is not None:
             world.admit(offer.task, offer.not_before, now)
+
+    def _learn(self, entry: Entry, took: int) -> None:
+        """An attempt finished. One that went on from a checkpoint shows what a restart takes, if it is known what was left;
+        of how long its kind takes it says something only without that."""
+        world, family = self.world, entry.family
+        left = MILLI - entry.done  # what this attempt had to do; 0 if the checkpoint held it all
+        if entry.done and (entry.task.estimate is not None or family.count):
+            family.learn_restart(took - world.remaining(entry))
+        if left:
+            done = max(took - world.restart(entry), 0) if entry.done else took
+            world.estimates.learn(family, done * MILLI // left, world.settings.train_span)
 
     def _again(self, entry: Entry, now: int) -> None:
         """A task whose attempt is over without its own doing goes back in line, or as was said meanwhile."""
@@ -454,6 +478,9 @@ class Engine:
             self.world.follow(event.plan)
         else:
             self.world.stale += 1
+
+    def _preemption_set(self, event: events.PreemptionSet, now: int) -> None:
+        settle_terms(self.world, event)
 
     def _tenant_set(self, event: events.TenantSet, now: int) -> None:
         if event.weight < 1:

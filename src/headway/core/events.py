@@ -170,6 +170,26 @@ class PlanSet:
 
 
 @dataclass(frozen=True, slots=True)
+class PreemptionSet:
+    """The terms of preemption change from now on; None leaves one as it is. Times in microseconds.
+
+    Attributes:
+        preempt: `no`, `classes` (a better class preempts a worse), and with that, within a class: `longer` (what has less
+            left preempts what has more) or `attained` (what stands in a lower queue of attained service preempts).
+        margin: Thousandths, under `longer`: by how much of what the other has left it must be better.
+        budgets: As `core.preemption.budgets` reads them. They begin anew if they differ.
+    """
+
+    preempt: str | None = None
+    grace: int | None = None
+    min_run: int | None = None
+    max_preemptions: int | None = None
+    cost: int | None = None
+    margin: int | None = None
+    budgets: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TenantSet:
     """What a tenant is due, from now on.
 
@@ -213,6 +233,7 @@ Event = (
     | PolicySet
     | MixSet
     | PlanSet
+    | PreemptionSet
     | TenantSet
     | OverrideApplied
     | OverrideReverted

@@ -21,6 +21,7 @@ def check(world: World) -> None:
         _check_entry(world, entry)
     _check_counts(world)
     _check_leases(world)
+    _check_claims(world)
     for space in world.nodes.all:
         _check_space(space)
     _check_queue(world)
@@ -111,6 +112,39 @@ def _check_leases(world: World) -> None:
         assert shape.live == live.get(shape.id, 0), f"shape {shape.demand}: {shape.live} leases said"
         for ident in shape.thirsty:
             assert ident in world.leases, f"shape {shape.demand}: lease {ident} is over and thirsty"
+
+
+def _check_claims(world: World) -> None:
+    """Exactly the victims of live claims are on their way out, on the node that is being cleared; and who was asked to
+    leave is remembered until it runs again."""
+    victims: dict[int, str] = {}
+    for task, claim in world.claims.items():
+        assert claim.entry.task.id == task, f"claim of {claim.entry.task.id} stands under {task}"
+        assert claim in claim.space.claims, f"claim of {task}: its node does not know it"
+        for ident in claim.victims:
+            assert ident not in victims, f"lease {ident} makes room for {victims.get(ident)} and {task}"
+            victims[ident] = task
+            lease = world.leases.get(ident)
+            assert lease is None or lease.space is claim.space, f"claim of {task}: lease {ident} is elsewhere"
+        space = claim.space
+        missing = [("cpu", claim.cpu, space.cpu), ("memory", claim.memory, space.memory)]
+        missing += [(f"gpu {index}", much, space.devices[index]) for index, much in claim.gpus.items()]
+        missing += [(name, much, space.other.get(name, 0)) for name, much in claim.other.items()]
+        for name, much, free in missing:
+            # What came free is the preemptor's and nobody else's.
+            assert much == 0 or free <= 0, f"claim of {task}: {name} is {much} short, and {free} is free"
+    for ident, lease in world.leases.items():
+        assert lease.evicting == (ident in victims), f"lease {ident}: evicting {lease.evicting}"
+        running = lease.members[0]
+        if lease.evicting and running.started >= 0:
+            assert running.entry.task.id in world.away, f"{story(running.entry)}: leaves, and is not away"
+    for task, entry in world.away.items():
+        assert world.tasks.get(task) is entry, f"{task} is away and not here"
+        assert entry.ousted is not None, f"{story(entry)}: away, nobody knows why"
+        member = entry.member
+        assert member is None or member.started < 0 or member.lease.evicting, (
+            f"{story(entry)}: runs and is away"
+        )
 
 
 def _check_space(space: Space) -> None:

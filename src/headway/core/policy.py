@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 
 from headway.core.branches import STANDING
-from headway.core.ordering import LIMIT, WIDTH, Book, ByRemaining, Order, Turns, orders
+from headway.core.ordering import LIMIT, WIDTH, Book, ByAttained, ByRemaining, Order, Turns, orders
 from headway.core.placement import Scored, placement
 from headway.core.state import Entry
 from headway.errors import Invalid
@@ -81,6 +81,8 @@ class Policy:
         #: What comes right after the classes, if it orders by what is left to do: within a class a task may then
         #: preempt one that has more left.
         self.by_remaining: ByRemaining | None = after if isinstance(after, ByRemaining) else None
+        #: The same for queues of attained service.
+        self.by_service: ByAttained | None = after if isinstance(after, ByAttained) else None
 
     def key(self, entry: Entry, book: Book) -> int:
         """Where a task stands, packed into one integer so that a heap compares once; smaller goes first.

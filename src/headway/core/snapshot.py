@@ -22,7 +22,8 @@ from headway.core.joint.record import Standing
 from headway.core.placement.expected import Expected
 from headway.core.placement.space import Space
 from headway.core.policy import Policy
-from headway.core.state import Claim, Entry, Lease, Member, Past, Reservation, State
+from headway.core.preemption.budgets import Disruptions
+from headway.core.state import Claim, Entry, Lease, Member, Ousted, Past, Reservation, State
 from headway.core.world import Settings, World
 from headway.domain.override import Override
 from headway.domain.resources import Demand, Node
@@ -71,6 +72,8 @@ def take(world: World) -> Tree:
         "head": world.head,
         "reservation": [kept.task, kept.space.index, kept.at] if (kept := world.reservation) else None,
         "plan": world.plan.tree() if world.plan is not None else None,
+        "disruptions": world.disruptions.tree(),
+        "away": list(world.away),
         "next": [world.next_seq, world.next_lease],
     }
 
@@ -106,6 +109,8 @@ def load(tree: Tree) -> World:
         _unlease(world, row)
     for row in tree["claims"]:
         _unclaim(world, row)
+    world.disruptions = Disruptions.from_tree(tree.get("disruptions", [[], []]))
+    world.away = {task: world.tasks[task] for task in tree.get("away", ())}
     world.head = tree.get("head")
     kept = tree.get("reservation")
     world.reservation = Reservation(kept[0], world.nodes.all[kept[1]], kept[2]) if kept else None
@@ -217,15 +222,17 @@ def _task(task: Task) -> list[Any]:
     return [
         task.id, task.tenant, task.priority, task.weight, task.estimate, task.release, task.deadline,
         list(task.after),
-        int(task.at_most_once), *([list(task.where)] if task.where else []),
+        int(task.at_most_once), list(task.where), task.restart,
     ]  # fmt: skip
 
 
 def _untask(row: list[Any], kind: str, demand: Demand) -> Task:
     ident, tenant, priority, weight, estimate, release, deadline, after, once, *rest = row
     where = tuple(rest[0]) if rest else ()
+    restart = rest[1] if len(rest) > 1 else None
     return Task(
-        ident, kind, demand, tenant, priority, weight, estimate, release, deadline, tuple(after), bool(once), where
+        ident, kind, demand, tenant, priority, weight, estimate, release, deadline, tuple(after), bool(once),
+        where, restart,
     )  # fmt: skip
 
 
@@ -238,6 +245,7 @@ def _entry(entry: Entry) -> list[Any]:
         entry.done, entry.not_before, entry.boost, list(entry.waits), int(entry.withdrawn),
         [_task(offer.task), offer.task.kind, _demand(offer.task.demand), offer.not_before] if offer else None,
         entry.attained,
+        [entry.ousted.at, entry.ousted.node, _reason(entry.ousted.reason)] if entry.ousted else None,
     ]  # fmt: skip
 
 
@@ -258,6 +266,8 @@ def _unentry(world: World, row: list[Any]) -> None:
         task, kind, demand, not_before = row[14]
         entry.offer = TaskOffered(_untask(task, kind, _undemand(demand)), not_before)
     entry.attained = row[15] if len(row) > 15 else 0  # older snapshots lack it
+    if len(row) > 16 and row[16] is not None:
+        entry.ousted = Ousted(row[16][0], row[16][1], _unreason(row[16][2]))
     world.tasks[entry.task.id] = entry
     world.counts[entry.state] += 1
 

@@ -120,11 +120,12 @@ class Entry:
         waits: Tasks that have not finished yet, of those it comes after.
         boost: How far an override lifts it, 0 if none.
         offer: What the planner offered while an attempt was out; taken up when that ends.
+        ousted: Who last took its place, and why.
     """
 
     __slots__ = (
-        "attained", "attempt", "boost", "done", "family", "item", "member", "not_before", "offer", "preemptions", "seq",
-        "shape", "state", "task", "unused", "waits", "withdrawn",
+        "attained", "attempt", "boost", "done", "family", "item", "member", "not_before", "offer", "ousted", "preemptions",
+        "seq", "shape", "state", "task", "unused", "waits", "withdrawn",
     )  # fmt: skip
 
     def __init__(self, task: Task, seq: int, family: Family, shape: Shape) -> None:
@@ -145,6 +146,19 @@ class Entry:
         self.waits: tuple[str, ...] = ()
         self.offer: TaskOffered | None = None
         self.withdrawn = False
+        self.ousted: Ousted | None = None
+
+
+class Ousted(NamedTuple):
+    """What is kept of a task's last preemption, for `why`.
+
+    Attributes:
+        at: When its attempt was asked to leave, microseconds.
+    """
+
+    at: int
+    node: str
+    reason: Reason
 
 
 class Member:

@@ -15,15 +15,28 @@ from typing import Any
 from headway.core.admission.outlook import Outlook
 from headway.core.ask import Ask, ask_of
 from headway.core.capacity.estimates import Estimates
-from headway.core.decisions import Decision, Dropped, Lost, Reason, Recall, Start
+from headway.core.decisions import Decision, Dropped, Lost, Preempt, Reason, Recall, Spare, Start
 from headway.core.joint.record import PlanRecord, Standing
 from headway.core.ledger import Ledger
 from headway.core.overrides import Overrides
 from headway.core.placement.nodes import Nodes
 from headway.core.placement.space import Space
 from headway.core.policy import Policy
+from headway.core.preemption.budgets import Disruptions
 from headway.core.queue import Queue
-from headway.core.state import TABLE, Claim, Entry, Lease, Member, Move, Past, Reservation, State, refuse
+from headway.core.state import (
+    TABLE,
+    Claim,
+    Entry,
+    Lease,
+    Member,
+    Move,
+    Ousted,
+    Past,
+    Reservation,
+    State,
+    refuse,
+)
 from headway.core.turns import TurnQueue
 from headway.domain.resources import Demand
 from headway.domain.task import Task
@@ -44,15 +57,19 @@ class Settings:
         train_span: Work a lease should hold.
         preempt: Whether a better class may preempt a worse.
         grace: Time a preempted attempt has to checkpoint.
-        min_run: Nothing is preempted before it has run so long.
+        min_run: Nothing is preempted before it has run so long; twice that after each preemption.
         max_preemptions: Nothing is preempted more often.
         preempt_longer: Whether what has less left may preempt what has more; only if the order right after the
             classes is by what is left.
         preempt_cost: What that is reckoned to cost: it must gain more.
+        preempt_margin: By how many thousandths of what the other has left it must be better besides.
+        preempt_attained: Whether what stands in a lower queue of attained service may preempt what stands in a
+            higher; only if the order right after the classes has such queues.
     """
 
     __slots__ = (
-        "grace", "max_preemptions", "min_run", "preempt", "preempt_cost", "preempt_longer", "seed", "train_span",
+        "grace", "max_preemptions", "min_run", "preempt", "preempt_attained", "preempt_cost", "preempt_longer",
+        "preempt_margin", "seed", "train_span",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +82,8 @@ class Settings:
         seed: int = 0,
         preempt_longer: bool = False,
         preempt_cost: int = 0,
+        preempt_margin: int = 0,
+        preempt_attained: bool = False,
     ) -> None:
         self.train_span = train_span
         self.preempt = preempt
@@ -74,20 +93,24 @@ class Settings:
         self.seed = seed
         self.preempt_longer = preempt_longer
         self.preempt_cost = preempt_cost
+        self.preempt_margin = preempt_margin
+        self.preempt_attained = preempt_attained
 
     def tree(self) -> list[int]:
         """As plain JSON."""
         return [
             self.train_span, int(self.preempt), self.grace, self.min_run, self.max_preemptions, self.seed,
-            int(self.preempt_longer), self.preempt_cost,
+            int(self.preempt_longer), self.preempt_cost, self.preempt_margin, int(self.preempt_attained),
         ]  # fmt: skip
 
     @classmethod
     def from_tree(cls, tree: list[int]) -> Settings:
         """The reverse of `tree`."""
         span, preempt, grace, min_run, most, seed, *rest = tree
-        longer, cost = rest or (0, 0)
-        return cls(span, bool(preempt), grace, min_run, most, seed, bool(longer), cost)
+        longer, cost, margin, attained = [*rest, *[0] * (4 - len(rest))]  # older trees lack some
+        return cls(
+            span, bool(preempt), grace, min_run, most, seed, bool(longer), cost, margin, bool(attained)
+        )
 
 
 class World:
@@ -106,6 +129,9 @@ class World:
         self.queue = Queue()
         self.nodes = Nodes(policy.placement)
         self.overrides = Overrides()
+        self.disruptions = Disruptions()
+        #: Tasks that were asked to leave for another's sake and do not run again yet.
+        self.away: dict[str, Entry] = {}
         self.tasks: dict[str, Entry] = {}
         self.leases: dict[int, Lease] = {}
         self.claims: dict[str, Claim] = {}
@@ -170,6 +196,11 @@ class World:
     def total(self, entry: Entry) -> int:
         """Processing time of the whole task, in microseconds (the policy's `Book`)."""
         return max(self.estimates.total(entry.family, entry.task.estimate), 1)
+
+    def restart(self, entry: Entry) -> int:
+        """Microseconds that a next attempt of it would need before it goes on: as said, else as learned, else 0."""
+        said = entry.task.restart
+        return entry.family.restart if said is None else said
 
     def level(self, entry: Entry) -> int:
         """How far ahead the task's account is (the policy's `Book`)."""
@@ -252,6 +283,7 @@ class World:
         del self.tasks[entry.task.id]
         if self.plan is not None:
             self.plan.rows.pop(entry.task.id, None)
+        self.away.pop(entry.task.id, None)
         if entry.attempt and not finished:
             self.fences[entry.task.id] = (
                 entry.attempt,
@@ -473,19 +505,50 @@ class World:
         self.nodes.changed(space, freed=False)
 
     def cancel_claim(self, claim: Claim) -> None:
-        """The place is not needed any more, or went away; the task is the caller's to settle."""
+        """The place is not needed any more, or went away; the task is the caller's to settle. Nobody leaves in vain."""
         del self.claims[claim.entry.task.id]
         claim.space.disband(claim)
         self.nodes.changed(claim.space, freed=True)
+        self._spare(claim)
 
     def fulfil(self, claim: Claim, now: int) -> None:
-        """The place is clear: the one it was cleared for starts."""
+        """The place is clear: the one it was cleared for starts. Whoever was to leave and still runs may stay."""
         entry = claim.entry
         del self.claims[entry.task.id]
         claim.space.claims.remove(claim)
         lease = self.open_lease(claim.space, entry, claim.devices)
         reason = Reason("preempts", (("victims", list(claim.victims)), ("waited", now - claim.made)))
         self.grant(entry, lease, reason, now)
+        self._spare(claim)
+
+    def oust(self, member: Member, reason: Reason, now: int) -> None:
+        """Asks a running attempt to checkpoint and end."""
+        entry, node = member.entry, member.lease.space.name
+        entry.ousted = Ousted(now, node, reason)
+        self.away[entry.task.id] = entry
+        if self.disruptions.rules:
+            self.disruptions.asked(entry, now)
+        self.out.append(Preempt(entry.task.id, member.attempt, node, self.settings.grace, reason))
+
+    def _spare(self, claim: Claim) -> None:
+        """Lets the victims of a claim off that have not left."""
+        for ident in claim.victims:
+            lease = self.leases.get(ident)
+            if lease is None or not lease.evicting:
+                continue
+            lease.evicting = False
+            self.touched[lease.id] = lease
+            running = lease.members[0]
+            entry = running.entry
+            if running.started < 0 or entry.ousted is None or entry.task.id not in self.away:
+                continue
+            del self.away[entry.task.id]
+            if self.disruptions.rules:
+                self.disruptions.spared(entry, entry.ousted.at)
+            entry.ousted = None
+            if not lease.space.gone:
+                reason = Reason("spared", (("for", claim.entry.task.id),))
+                self.out.append(Spare(entry.task.id, running.attempt, lease.space.name, reason))
 
     # ── the whole ───────────────────────────────────────────────────────────────────────────────────────────
 

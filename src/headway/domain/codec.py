@@ -40,7 +40,7 @@ _INT64 = 2**63
 _WORKFLOW_FIELDS = ("name", "tasks", "result", "tenant", "weight")
 _TASK_FIELDS = (
     "name", "function", "shell", "args", "kwargs", "mapped", "demand", "estimate", "priority", "retry",
-    "timeout", "at_most_once", "where",
+    "timeout", "at_most_once", "where", "restart",
 )  # fmt: skip
 _DEMAND_FIELDS = ("cpu", "memory", "gpu", "other")
 _NODE_FIELDS = ("name", "cpu", "memory", "gpus", "other", "labels")
@@ -283,7 +283,14 @@ def _spec_to_json(spec: TaskSpec) -> dict[str, Any]:
         tree["retry"] = {name: value for name, value in fields if value != getattr(usual, name)}
     if spec.where:
         tree["where"] = list(spec.where)
-    plain = (("mapped", 0), ("estimate", None), ("priority", 0), ("timeout", None), ("at_most_once", False))
+    plain = (
+        ("mapped", 0),
+        ("estimate", None),
+        ("priority", 0),
+        ("timeout", None),
+        ("at_most_once", False),
+        ("restart", None),
+    )
     tree.update(
         (name, getattr(spec, name)) for name, usual_value in plain if getattr(spec, name) != usual_value
     )
@@ -321,6 +328,7 @@ def _spec_from_json(tree: Any, where: str) -> TaskSpec:
     args = _list(fields.get("args", []), f"{where}.args")
     kwargs = _object(fields.get("kwargs", {}), None, f"{where}.kwargs")
     shell, estimate, timeout = fields.get("shell"), fields.get("estimate"), fields.get("timeout")
+    restart = fields.get("restart")
     return TaskSpec(
         name=_text(fields.get("name"), f"{where}.name"),
         function=_text(fields.get("function", ""), f"{where}.function", empty=True),
@@ -335,6 +343,7 @@ def _spec_from_json(tree: Any, where: str) -> TaskSpec:
         timeout=None if timeout is None else _whole(timeout, f"{where}.timeout", least=1),
         at_most_once=_flag(fields.get("at_most_once", False), f"{where}.at_most_once"),
         where=parse_where(fields.get("where", []), f"{where}.where"),
+        restart=None if restart is None else _whole(restart, f"{where}.restart"),
     )
 
 

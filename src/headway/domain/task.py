@@ -26,6 +26,7 @@ class Task:
         after: Tasks it still waits for; it queues when the last of them has finished.
         at_most_once: Never run again once it may have started.
         where: What the labels of its node must say, in canonical text (`domain.where`).
+        restart: Microseconds that an attempt needs before it goes on from a checkpoint, as its author said, or None.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Task:
     after: tuple[str, ...] = ()
     at_most_once: bool = False
     where: Where = ()
+    restart: int | None = None
 
     @property
     def run(self) -> str:

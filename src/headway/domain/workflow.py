@@ -78,6 +78,7 @@ class TaskSpec:
         timeout: Longest processing time of an attempt in microseconds, or None.
         at_most_once: Never run again once it may have started; ends `unknown` if that is in doubt.
         where: What the labels of its node must say, in canonical text (`domain.where`).
+        restart: Microseconds that an attempt needs before it goes on from a checkpoint, or None if it is to be learned.
     """
 
     name: str
@@ -93,6 +94,7 @@ class TaskSpec:
     timeout: int | None = None
     at_most_once: bool = False
     where: Where = ()
+    restart: int | None = None
 
     @property
     def kind(self) -> str:

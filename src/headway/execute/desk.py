@@ -197,6 +197,14 @@ class Desk:
             if self._context is not None and self.is_current(number):
                 self._context.preempt_asked = True
 
+    def spare(self, number: int) -> None:
+        """It need not end after all."""
+        with self._gate:
+            if self._preempt == number:
+                self._preempt = 0
+                if self._context is not None and self.is_current(number):
+                    self._context.preempt_asked = False
+
     def acknowledged(self, sequence: int) -> None:
         """The executor has passed on the rows up to here."""
         with self._gate:

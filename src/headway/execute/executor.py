@@ -95,6 +95,8 @@ class Executor:
                 touched[lane.lease] = lane
         for _, attempts in body.recalls:
             self._recall(attempts)
+        for task, attempt in body.spares:
+            self._spare(task, attempt)
         for task, attempt, grace in body.preempts:
             self._preempt(task, attempt, grace / 1e6)
         for task, attempt, reason in body.stops:
@@ -277,6 +279,15 @@ class Executor:
             loop.call_later(max(0.0, grace), self._stop, member, "preempted", why, min(self._grace, 1.0))
         )
 
+    def _spare(self, task: str, attempt: int) -> None:
+        """It was asked to checkpoint and end, and need not: unless it already does, it runs on."""
+        member = self._members.get((task, attempt))
+        if member is None or member.stopping or member.worker is None:
+            return
+        member.arm(None)
+        self._time(member)  # the request had taken the place of its time-out
+        member.worker.tell("spare", member.number)
+
     def _stop(self, member: Member, outcome: str, reason: str, grace: float) -> None:
         """End an attempt: first it is asked, after the grace its worker is killed with all it started."""
         if member.ended or member.stopping:
@@ -349,14 +360,15 @@ class Executor:
                 break
 
     def _time(self, member: Member) -> None:
-        """An attempt with a time-out has started."""
+        """An attempt with a time-out runs; what it has run already counts."""
         timeout = member.call.timeout if member.call is not None else None
         if timeout is None or member.stopping or member.timer is not None:
             return
         seconds = timeout / 1e6
+        rest = max(seconds - (time.monotonic() - member.since), 0.0)
         why = f"it ran longer than its timeout of {seconds:g} s"
         member.arm(
-            asyncio.get_running_loop().call_later(seconds, self._stop, member, "timed_out", why, self._grace)
+            asyncio.get_running_loop().call_later(rest, self._stop, member, "timed_out", why, self._grace)
         )
 
     def on_death(self, worker: Worker, death: Death) -> None:

@@ -13,6 +13,7 @@ Executor to worker:
     ("recall", [n, …])                     not begun ones come back as `returned` rows, begun ones are not
     mentioned ("stop", n, outcome, reason, grace)    cooperative end; the executor forces it later
     ("preempt", n)                         end at the next checkpoint
+    ("spare", n)                           need not, after all
     ("bound", bundle, devices)             what this worker is for from now on; it says so at its next hello
     ("ack", sequence)                      rows up to here need not be kept
     ("exit",)

@@ -79,6 +79,8 @@ class Worker:
                 self._stop(number, outcome, reason, grace)
             case ("preempt", number):
                 self._preempt(number)
+            case ("spare", number):
+                self._desk.spare(number)
             case ("bound", bundle, devices):
                 self._bound = (bundle, devices)
             case ("forget", index):

@@ -223,6 +223,7 @@ class Planner:
             timeout=spec.timeout,
             at_most_once=spec.at_most_once,
             where=list(spec.where),
+            restart=spec.restart,
         )
 
     def _archive(self, now: int, plan: Plan, step: Step) -> None:

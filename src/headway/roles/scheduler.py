@@ -25,7 +25,7 @@ from headway.bus.names import PLANNER, RESOURCE_MANAGER, SCHEDULER
 from headway.bus.streams import WINDOW
 from headway.bus.topics import executor_name
 from headway.core import events, standing
-from headway.core.decisions import Dropped, Lost, Preempt, Recall, Start, Stop
+from headway.core.decisions import Dropped, Lost, Preempt, Recall, Spare, Start, Stop
 from headway.core.engine import LOGIC, Engine
 from headway.core.world import KEEP_FINISHED
 from headway.domain.override import Override
@@ -268,6 +268,14 @@ class Scheduler:
                     out.lease(node).recalls.append((lease, list(attempts)))
                 case Preempt(task, attempt, node, grace):
                     out.lease(node).preempts.append((task, attempt, grace))
+                case Spare(task, attempt, node):
+                    asked = out.lease(node).preempts
+                    if any(
+                        row[:2] == (task, attempt) for row in asked
+                    ):  # in this very step: as if never asked
+                        asked[:] = [row for row in asked if row[:2] != (task, attempt)]
+                    else:
+                        out.lease(node).spares.append((task, attempt))
                 case Stop(task, attempt, node, reason):
                     out.lease(node).stops.append((task, attempt, reason.code))
                 case Lost(task, attempt, node, started):

@@ -63,6 +63,7 @@ def task_from_row(row: OfferRow, call: Call, demand: Demand) -> Task:
         after=tuple(row.after),
         at_most_once=call.at_most_once,
         where=tuple(call.where),
+        restart=call.restart,
     )
 
 

@@ -8,6 +8,9 @@ After the orders, separated by commas, in any order: a discipline, and settings 
 | `preempt=no`        | nothing is preempted                                                                      |
 | `preempt=longer`    | also, within a class, what has less left preempts what has more                           |
 | `preempt_cost=30s`  | what the latter is reckoned to cost: it must gain more                                    |
+| `preempt_margin=10%` | and by how much of what the other has left it must be better besides                     |
+| `preempt=attained`  | also, within a class, what stands in a lower queue of attained service (order `las`)      |
+| `budget=run 1 at once` | a disruption budget, see `headway.domain.budget`; several may be given                 |
 | `grace=1min`        | what a preempted attempt has to write its checkpoint                                      |
 | `min_run=10s`       | nothing is preempted before it has run so long                                            |
 | `max_preemptions=3` | nothing is preempted more often                                                           |
@@ -38,12 +41,13 @@ from headway.core.engine import Engine
 from headway.core.joint.horizon import SOLVERS, Aim
 from headway.core.joint.problem import PPM, Objective
 from headway.core.policy import DISCIPLINES
+from headway.core.preemption.terms import KINDS
 from headway.domain.units import MILLI, parse_milli, parse_time
 from headway.errors import Invalid
 
 #: Settings of the engine that may follow the orders, and how each is read.
 _TIMES = ("train_span", "grace", "min_run", "preempt_cost")
-_SETTINGS = ("preempt", *_TIMES, "max_preemptions", "placement")
+_SETTINGS = ("preempt", *_TIMES, "preempt_margin", "max_preemptions", "budget", "placement")
 #: What a plan is made for: the name as written, and the field of `Aim`.
 _AIMS = {
     "objective": "objective", "u_min": "floor", "horizon": "horizon", "jobs": "jobs", "every": "every", "steps": "steps",
@@ -79,7 +83,10 @@ class Choice:
             if not equals and name in DISCIPLINES:
                 discipline = name
             elif equals and name in _SETTINGS:
-                settings |= _value(name, value, text)
+                read = _value(name, value, text)
+                if name == "budget":
+                    read = {"budgets": (*settings.get("budgets", ()), *read["budgets"])}
+                settings |= read
             elif equals and name in _AIMS:
                 aims[_AIMS[name]] = _aim(name, value, text)
             else:
@@ -101,6 +108,11 @@ class Choice:
                 f"policy {text!r}: only 'joint' makes plans",
                 hint="e.g. 'joint, objective=makespan, steps=1000'",
             )
+        if settings.get("preempt_attained") and engine.world.policy.by_service is None:
+            raise Invalid(
+                f"policy {text!r}: preempt=attained needs the order las, right after the classes",
+                hint="e.g. 'las > fcfs, preempt=attained' or 'priority > las, preempt=attained'",
+            )
         return made
 
     def engine(self) -> Engine:
@@ -115,9 +127,20 @@ class Choice:
 
 def _value(name: str, value: str, text: str) -> dict[str, Any]:
     if name == "preempt":
-        if value not in ("yes", "no", "longer"):
-            raise Invalid(f"policy {text!r}: preempt={value}", hint="write preempt=yes, no or longer")
-        return {"preempt": value != "no", "preempt_longer": value == "longer"}
+        if value not in ("yes", *KINDS):
+            raise Invalid(
+                f"policy {text!r}: preempt={value}", hint="write preempt=yes, no, longer or attained"
+            )
+        return dict(KINDS["classes" if value == "yes" else value])
+    if name == "budget":
+        return {"budgets": (value,)}
+    if name == "preempt_margin":
+        percent = value.removesuffix("%")
+        if not percent.isdigit() or int(percent) >= 100:
+            raise Invalid(
+                f"policy {text!r}: {name}={value} is no percentage below 100", hint=f"write {name}=10%"
+            )
+        return {name: int(percent) * 10}
     if name == "placement":
         return {name: value}
     if name in _TIMES:

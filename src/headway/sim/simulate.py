@@ -20,7 +20,7 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from headway.core import standing
-from headway.core.decisions import Decision, Dropped, Lost, Preempt, Recall, Start, Stop
+from headway.core.decisions import Decision, Dropped, Lost, Preempt, Recall, Spare, Start, Stop
 from headway.core.engine import Engine
 from headway.core.events import (
     AttemptCheckpointed,
@@ -189,7 +189,8 @@ class _Attempt:
 
     Attributes:
         began: When, or -1. `kept`: processing time kept when it began.
-        asked: It was asked to leave; `frozen`: processing time it had done then, if it checkpoints, else -1.
+        asked: When it was asked to leave, or -1; `frozen`: processing time it had done then, if it checkpoints, else
+            -1.
     """
 
     __slots__ = ("asked", "began", "devices", "frozen", "kept", "lease", "node", "number", "over", "record")
@@ -202,9 +203,9 @@ class _Attempt:
         self.node = node
         self.lease = lease
         self.devices = devices
-        self.began = self.frozen = -1
+        self.began = self.frozen = self.asked = -1
         self.kept = 0
-        self.asked = self.over = False
+        self.over = False
 
 
 class _Machine:
@@ -255,7 +256,7 @@ class _Simulation:
         self.stirred: dict[int, _Machine] = {}  # leases that may begin their next member
         self.carriers: dict[type[Any], Callable[[Any], None]] = {
             Recall: self._recall, Preempt: self._preempt, Stop: self._stop, Lost: self._lost,
-            Dropped: self._dropped,
+            Dropped: self._dropped, Spare: self._spare,
         }  # fmt: skip
 
     # ── the clock ───────────────────────────────────────────────────────────────────────────────────────────
@@ -576,18 +577,29 @@ class _Simulation:
 
     def _preempt(self, decision: Preempt) -> None:
         attempt = self.attempts.get(decision.task)
-        if attempt is None or attempt.number != decision.attempt or attempt.began < 0 or attempt.asked:
+        if attempt is None or attempt.number != decision.attempt or attempt.began < 0 or attempt.asked >= 0:
             return
-        attempt.asked = True
+        attempt.asked = self.now
         cost = self.rules.checkpoint
         if cost is None or cost > decision.grace:
-            self._at(self.now + decision.grace, self._stopped, attempt)
+            self._at(self.now + decision.grace, self._grace_over, (attempt, self.now))
             return
         attempt.frozen = self._done(attempt)[0]
         if cost:
             self._at(self.now + cost, self._stopped, attempt)
         else:
             self._stopped(attempt)
+
+    def _grace_over(self, what: tuple[_Attempt, int]) -> None:
+        attempt, asked = what
+        if attempt.asked == asked:  # else it was spared meanwhile
+            self._stopped(attempt)
+
+    def _spare(self, decision: Spare) -> None:
+        """It runs on, unless it has begun to write its checkpoint."""
+        attempt = self.attempts.get(decision.task)
+        if attempt is not None and attempt.number == decision.attempt and attempt.frozen < 0:
+            attempt.asked = -1
 
     def _recall(self, decision: Recall) -> None:
         for task, number in decision.attempts:

@@ -30,9 +30,13 @@ class Family:
         cap: How many of them a train may hold. Starts at one, doubles each time that many in a row were
             short, and falls back to one with a long one (as TCP probes its window, RFC 5681).
         streak: Short ones since the cap last changed.
+        resumed: Attempts that went on from a checkpoint and finished. `restart`: microseconds that these took beyond
+            what was left, exponentially weighted.
     """
 
-    __slots__ = ("_sorted", "cap", "count", "demand", "id", "kind", "mean", "recent", "streak")
+    __slots__ = (
+        "_sorted", "cap", "count", "demand", "id", "kind", "mean", "recent", "restart", "resumed", "streak",
+    )  # fmt: skip
 
     def __init__(self, ident: int, kind: str, demand: Demand) -> None:
         self.id = ident
@@ -43,7 +47,14 @@ class Family:
         self.mean = 0
         self.cap = 1
         self.streak = 0
+        self.restart = self.resumed = 0
         self._sorted: list[int] | None = None
+
+    def learn_restart(self, beyond: int) -> None:
+        """An attempt that went on from a checkpoint finished, so much later than what was left would have it."""
+        beyond = max(beyond, 0)
+        self.restart = beyond if not self.resumed else self.restart + (beyond - self.restart) // 8
+        self.resumed += 1
 
     def learn(self, took: int, span: int) -> None:
         """An attempt finished after `took` microseconds; short means no longer than `span`."""
@@ -76,11 +87,15 @@ class Family:
 
     def tree(self) -> list[Any]:
         """As plain JSON, without its identity."""
-        return [list(self.recent), self.count, self.mean, self.cap, self.streak]
+        return [
+            list(self.recent), self.count, self.mean, self.cap, self.streak, self.restart, self.resumed,
+        ]  # fmt: skip
 
     def fill(self, tree: list[Any]) -> None:
         """The reverse of `tree`."""
-        self.recent, self.count, self.mean, self.cap, self.streak = list(tree[0]), *tree[1:]
+        self.recent = list(tree[0])
+        self.count, self.mean, self.cap, self.streak, *rest = tree[1:]
+        self.restart, self.resumed = rest or (0, 0)  # older snapshots lack them
         self._sorted = None
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from headway.core.decisions import Reason
 from headway.core.explain.plan import planned
+from headway.core.explain.preempted import preempted
 from headway.core.explain.text import lines
 from headway.core.explain.waiting import LISTED, key_of, queued
 from headway.core.overrides import concerns
@@ -64,6 +65,7 @@ def why(world: World, task: str, now: int) -> Explanation:
         facts["overrides"] = overrides
     if (plan := planned(world, entry, now)) is not None:
         facts["plan"] = plan
+    facts |= preempted(entry, now)
     if entry.member is not None:
         facts |= _allocated(world, entry.member, now)
     elif entry.state is State.WAITING:
@@ -73,6 +75,9 @@ def why(world: World, task: str, now: int) -> Explanation:
     elif entry.state is State.CLAIMING:
         claim = world.claims[task]
         facts["claim"] = {"node": claim.space.name, "since": now - claim.made, "victims": len(claim.victims)}
+        facts["claim"]["still_there"] = [
+            world.leases[ident].members[0].entry.task.id for ident in claim.victims if ident in world.leases
+        ]
     elif entry.state is State.QUEUED:
         facts |= queued(world, entry, now)
     return Explanation(task, str(entry.state), facts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from headway.core.explain.plan import plan_lines
+from headway.core.explain.preempted import preempted_lines
 from headway.core.ordering import shown
 from headway.core.placement import placements
 from headway.domain.units import show_bytes, show_milli, show_time
@@ -34,6 +35,9 @@ def lines(facts: dict[str, Any]) -> list[str]:
         claim = facts["claim"]
         since = show_time(claim["since"])
         found.append(f"room is being made on {claim['node']}: {claim['victims']} preempted {since} ago")
+        found += [f"{task} has not left yet" for task in claim["still_there"]]
+    if "preempted" in facts:
+        found += preempted_lines(facts["preempted"])
     if "plan" in facts:
         found += plan_lines(facts["plan"])
     if "blocked" in facts:
@@ -96,7 +100,7 @@ def _placed_lines(facts: dict[str, Any]) -> list[str]:
     if "recalled" in facts:
         lines.append("called back, not acknowledged yet")
     if "evicted" in facts:
-        lines.append("its place is being cleared for a better class")
+        lines.append("asked to leave: its place is being cleared")
     others = facts.get("could_also_run_on", ())
     return lines + [
         f"{other['node']} has room too, {_left(facts['placement'], other['score'])}" for other in others

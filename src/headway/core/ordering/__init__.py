@@ -83,6 +83,20 @@ class ByRemaining(Order, Protocol):
 
 
 @runtime_checkable
+class ByAttained(Order, Protocol):
+    """An order by queues that a task climbs while it runs. Where the engine may (`preempt_attained`), a task in a lower
+    queue preempts one in a higher."""
+
+    def queue_of(self, entry: Entry, attained: int) -> int:
+        """The queue of a task whose attempts have run for `attained` microseconds; never falls with it."""
+        ...
+
+    def service_of(self, entry: Entry, queue: int) -> int | None:
+        """The least `attained` with which the task stands in the queue, or None if there is none."""
+        ...
+
+
+@runtime_checkable
 class Turns(Protocol):
     """A component whose keys change while tasks wait, because it looks at whose they are.
 

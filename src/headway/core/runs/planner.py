@@ -375,6 +375,7 @@ def _offer(run: Run, step: Step, row: int, not_before: int) -> Offer | None:
         after=tuple(run.id_of(*parent) for parent in waits_for),
         at_most_once=spec.at_most_once,
         where=spec.where,
+        restart=spec.restart,
     )
     item = row - step.base if step.plural else None
     return Offer(task, f"{run.id}/{spec.name}", item, run.inputs_of(step, row), not_before)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from headway.core.events import Event
+from headway.core.standing.preemption import read as read_preemption
 from headway.core.standing.tenants import read as read_tenants
 from headway.errors import Invalid
 
@@ -21,6 +22,7 @@ Table = Mapping[str, Any]
 #: In the order in which their events are applied. `settings.TABLES` names the same ones.
 READERS: dict[str, Callable[[Table, Table], list[Event]]] = {
     "tenants": read_tenants,
+    "preemption": read_preemption,
 }
 
 
