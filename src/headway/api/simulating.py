@@ -62,6 +62,20 @@ def simulate_traces(
         NotFound: A file is not there.
         Invalid: A file says something else, or a policy is unknown.
     """
+    trace, nodes = read_traces(traces, form, since)
+    if cluster is not None:
+        nodes = read_cluster(cluster)
+    if nodes is None:
+        raise Invalid(
+            "on which nodes?", hint="name a file of nodes: --cluster FILE (see docs/how-to/simulate.md)"
+        )
+    return compare(trace, nodes, policies, rules=rules, injected=injected, solvers=named)
+
+
+def read_traces(
+    traces: Sequence[Path], form: str | None = None, since: int | None = None
+) -> tuple[Trace, Cluster | None]:
+    """Trace files and state folders as one trace, and the nodes that the last state folder had."""
     found: list[Trace] = []
     nodes: Cluster | None = None
     for path in traces:
@@ -70,13 +84,7 @@ def simulate_traces(
         else:
             trace = read_trace(path, form)
         found.append(trace)
-    if cluster is not None:
-        nodes = read_cluster(cluster)
-    if nodes is None:
-        raise Invalid(
-            "on which nodes?", hint="name a file of nodes: --cluster FILE (see docs/how-to/simulate.md)"
-        )
-    return compare(merged(found), nodes, policies, rules=rules, injected=injected, solvers=named)
+    return merged(found), nodes
 
 
 def simulate_workflow(

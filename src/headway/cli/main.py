@@ -16,7 +16,7 @@ from pathlib import Path
 
 import typer
 
-from headway.cli import demo, listing_commands, run_commands, service_commands, simulate_command
+from headway.cli import demo, listing_commands, plan_command, run_commands, service_commands, simulate_command
 from headway.errors import HeadwayError
 
 USAGE, INTERNAL, INTERRUPTED, BROKEN_PIPE = 2, 70, 130, 141
@@ -55,6 +55,7 @@ run_commands.register(app)
 service_commands.register(app)
 listing_commands.register(app)
 simulate_command.register(app)
+plan_command.register(app)
 
 
 @app.command(rich_help_panel="Service")

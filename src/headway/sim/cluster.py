@@ -34,7 +34,7 @@ from headway.sim.trace import Trace
 
 #: A resource of this name stands for a choice of device models: `models:T4|P100`. See `Cluster.equipped`.
 MODELS = "models:"
-_FIELDS = ("name", "count", "cpu", "memory", "gpu", "cost", "model", "resources", "labels")
+_FIELDS = ("name", "count", "cpu", "memory", "gpu", "cost", "model", "resources", "labels", "least", "most")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,23 +86,11 @@ def read_cluster(path: Path) -> Cluster:
         NotFound: There is no such file.
         Invalid: It says something else than nodes; the error names table and field.
     """
-    if not path.exists():
-        raise NotFound(f"there is no cluster file {path}", hint="name a TOML or CSV file of nodes")
-    tables: dict[str, Any] = {}
-    if ".csv" in path.suffixes:
-        rows: Iterable[Mapping[str, Any]] = rows_of(path)
-    else:
-        try:
-            tables = tomllib.loads(read_bytes(path).decode())
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise Invalid(f"{path} is no TOML: {error}", hint="see docs/how-to/simulate.md") from None
-        rows = tables.pop("node", [])
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise Invalid(f"{path}: 'node' is not a list of tables", hint="write [[node]] above each kind")
+    rows, tables = read_tables(path)
     nodes: list[Node] = []
     prices: list[int] = []
     for number, row in enumerate(rows, 1):
-        made, price = _kind(row, f"{path.name}, node {number}")
+        made, price = kind_of(row, f"{path.name}, node {number}")
         nodes += made
         prices += [price] * len(made)
     if not nodes:
@@ -111,14 +99,31 @@ def read_cluster(path: Path) -> Cluster:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise Invalid(f"{path} has two nodes {twice!r}", hint="give each kind another name")
+    return Cluster(path.name.split(".")[0], tuple(nodes), tuple(prices) if any(prices) else (), tables)
+
+
+def read_tables(path: Path) -> tuple[Iterable[Mapping[str, Any]], dict[str, Any]]:
+    """The rows of nodes in a file as they stand there, and its other tables, which make sense."""
+    if not path.exists():
+        raise NotFound(f"there is no cluster file {path}", hint="name a TOML or CSV file of nodes")
+    if ".csv" in path.suffixes:
+        return rows_of(path), {}
+    try:
+        tables = tomllib.loads(read_bytes(path).decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Invalid(f"{path} is no TOML: {error}", hint="see docs/how-to/simulate.md") from None
+    rows = tables.pop("node", [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise Invalid(f"{path}: 'node' is not a list of tables", hint="write [[node]] above each kind")
     try:
         standing.events(tables)
     except Invalid as error:
         raise Invalid(f"{path}: {error.message}", hint=error.hint) from None
-    return Cluster(path.name.split(".")[0], tuple(nodes), tuple(prices) if any(prices) else (), tables)
+    return rows, tables
 
 
-def _kind(row: Mapping[str, Any], where: str) -> tuple[list[Node], int]:
+def kind_of(row: Mapping[str, Any], where: str) -> tuple[list[Node], int]:
+    """The nodes that a row stands for, and the price of each in millionths an hour."""
     if "sn" in row:
         row = _openb(row)
     unknown = [name for name in row if name not in _FIELDS]
