@@ -20,6 +20,7 @@ from headway.core.decisions import Decision, Dropped, Lost, Preempt, Reason, Rec
 from headway.core.engine import Engine
 from headway.core.joint.record import PlanRecord, Row
 from headway.core.placement import placements
+from headway.core.placement.paces import Site, Speed
 from headway.core.policy import DISCIPLINES
 from headway.core.preemption.terms import KINDS
 from tests.builders import node, override, task
@@ -311,6 +312,12 @@ class EngineMachine(RuleBasedStateMachine):
     )
     def set_policy(self, order: str, discipline: str, placement: str | None) -> None:
         self.apply(ev.PolicySet(order, discipline, placement))
+
+    @rule(fast=st.sampled_from([0, 500, 2000, 3333]), far=st.sampled_from([0, 0, 7_000, 2_000_000]))
+    def set_paces(self, fast: int, far: int) -> None:
+        rows = (Speed("fast", ("gpu exists",), fast, (("b", 2 * fast),)), Speed("n", (), 900)) if fast else ()
+        self.apply(ev.SpeedsSet(rows))
+        self.apply(ev.SitesSet((Site("edge", far, 1000), Site("cloud", 1, 500_000, 7)) if far else ()))
 
     @rule(shapes=st.lists(st.sampled_from(SHAPES), max_size=3))
     def set_mix(self, shapes: list[dict[str, Any]]) -> None:

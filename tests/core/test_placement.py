@@ -10,6 +10,9 @@ from headway.core.decisions import Start
 from headway.core.engine import Engine
 from headway.core.events import AttemptEnded, NodeCordoned, NodeJoined, Outcome, PolicySet, TaskOffered
 from headway.core.placement import placements
+from headway.core.placement.space import Space
+from headway.core.state import Entry
+from headway.core.world import World
 from headway.domain.resources import Node
 from headway.domain.task import Task
 from headway.errors import Invalid
@@ -145,6 +148,13 @@ def test_the_same_as_trying_every_task_on_every_node(nodes, asked, data) -> None
             h.engine.apply(AttemptEnded(name, 1, Outcome.FINISHED, 10), 0)
 
 
+def _good(world: World, entry: Entry, space: Space) -> tuple[int, int, int]:
+    """How good a node is: what is left over tells placements apart that look at the task first."""
+    shape = entry.shape
+    left = space.level - world.nodes.part(shape, space.size)
+    return (world.nodes.score(shape, space, entry), left, space.index)
+
+
 def _plain(h: Harness) -> list[tuple[str, str]]:
     """What skipping first come, first served with best fit must decide, on a copy of the engine."""
     copy = Engine.restore(h.engine.snapshot()).world
@@ -153,11 +163,9 @@ def _plain(h: Harness) -> list[tuple[str, str]]:
         shape = item[2].shape
         if copy.nodes.sights is not None:
             copy.nodes.sights.scorer.renew(deciding=True)
-        fitting = [
-            (copy.nodes.score(shape, space), space.index) for space in copy.nodes.all if space.fits(shape)
-        ]
+        fitting = [_good(copy, item[2], space) for space in copy.nodes.all if space.fits(shape)]
         if fitting:
-            space = copy.nodes.all[min(fitting)[1]]
+            space = copy.nodes.all[min(fitting)[2]]
             space.take(shape, copy.nodes.devices(shape, space))
             copy.nodes.changed(space, freed=False)
             decided.append((item[2].task.id.partition("/")[2], space.name))

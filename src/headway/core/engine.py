@@ -100,6 +100,8 @@ class Engine:
             events.MixSet: self._mix_set,
             events.PlanSet: self._plan_set,
             events.PreemptionSet: self._preemption_set,
+            events.SpeedsSet: self._speeds_set,
+            events.SitesSet: self._sites_set,
             events.TenantSet: self._tenant_set,
             events.OverrideApplied: self._override_applied,
             events.OverrideReverted: self._override_reverted,
@@ -415,10 +417,10 @@ class Engine:
         world.record(member, str(event.outcome), event.took, now)
         entry.attained += event.took
         if event.outcome is Outcome.FINISHED:
-            self._learn(entry, event.took)
+            self._learn(entry, world.work(member, event.took))
             world.detach(member, now, event.took)
             world.leave(entry, Move.END, finished=True)
-            world.release_waiters(event.task, now)
+            world.release_waiters(event.task, member.lease.space.index, now)
             return
         world.recall_dependents(member, Reason("needs_result", (("of", event.task),)))
         if event.outcome is Outcome.PREEMPTED:
@@ -481,6 +483,14 @@ class Engine:
 
     def _preemption_set(self, event: events.PreemptionSet, now: int) -> None:
         settle_terms(self.world, event)
+
+    def _speeds_set(self, event: events.SpeedsSet, now: int) -> None:
+        paces = self.world.nodes.paces
+        paces.say(event.speeds, paces.sites)
+
+    def _sites_set(self, event: events.SitesSet, now: int) -> None:
+        paces = self.world.nodes.paces
+        paces.say(paces.speeds, event.sites)
 
     def _tenant_set(self, event: events.TenantSet, now: int) -> None:
         if event.weight < 1:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from headway.core.joint.record import PlanRecord
+from headway.core.placement.paces import Site, Speed
 from headway.domain.override import Override
 from headway.domain.resources import Demand, Node
 from headway.domain.task import Task
@@ -190,6 +191,20 @@ class PreemptionSet:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeedsSet:
+    """How fast nodes are, from now on: all rows."""
+
+    speeds: tuple[Speed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SitesSet:
+    """How far sites are, from now on: all of them."""
+
+    sites: tuple[Site, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TenantSet:
     """What a tenant is due, from now on.
 
@@ -234,6 +249,8 @@ Event = (
     | MixSet
     | PlanSet
     | PreemptionSet
+    | SpeedsSet
+    | SitesSet
     | TenantSet
     | OverrideApplied
     | OverrideReverted

@@ -40,7 +40,7 @@ def place_all(world: World, now: int) -> None:
 def _strict(world: World, now: int) -> None:
     """Nothing overtakes the head of the line, whatever it asks for."""
     while (entry := head_of_line(world, world.queue.first_open())) is not None:
-        space = world.nodes.best(entry.shape)
+        space = world.nodes.best(entry.shape, entry)
         if space is None:
             world.head = entry.task.id
             return
@@ -60,12 +60,12 @@ def _skip(world: World, now: int) -> None:
         found = _first_try(world, tries)
         if slot is not None and (found is None or (slot[0], slot[1]) < (found[0], found[1])):
             shape = slot[2]
-            best = nodes.best(shape)
+            head = queue.head(shape)
+            assert head is not None
+            best = nodes.best(shape, head)
             if best is None:
                 queue.park(shape)
             else:
-                head = queue.head(shape)
-                assert head is not None
                 _on_best(world, head, best, now)
         elif found is not None:
             heappop(tries)
@@ -93,12 +93,14 @@ def _by_turns(world: World, queue: TurnQueue, now: int) -> None:
         (_, _, shape), head = found
         if shape.parked:
             spaces = [nodes.all[index] for index, fitting in freed.items() if fitting >> shape.id & 1]
-            left, index = min(zip(nodes.scores(shape, spaces), (one.index for one in spaces), strict=True))
+            left, index = min(
+                zip(nodes.scores(shape, spaces, head), (one.index for one in spaces), strict=True)
+            )
             space = nodes.all[index]
             reason = Reason(nodes.placement.name, (("freed_nodes", len(nodes.freed)), ("score", left)))
             world.place(head, space, reason, now)
         else:
-            best = nodes.best(shape)
+            best = nodes.best(shape, head)
             if best is None:
                 queue.park(shape)
                 continue
@@ -118,8 +120,8 @@ def _union(sets: dict[int, int]) -> int:
 
 def _on_best(world: World, entry: Entry, space: Space, now: int) -> None:
     shape = entry.shape
-    left = world.nodes.score(shape, space)
-    name, other = world.nodes.placement.name, world.nodes.runner_up(shape, space)
+    left = world.nodes.score(shape, space, entry)
+    name, other = world.nodes.placement.name, world.nodes.runner_up(shape, space, entry)
     if other is None:
         reason = Reason(name, (("score", left),))
     else:
@@ -130,9 +132,8 @@ def _on_best(world: World, entry: Entry, space: Space, now: int) -> None:
 def _try(world: World, space: Space, tries: list[Try]) -> None:
     slot = world.queue.first_parked(space)
     if slot is not None:
-        heappush(
-            tries, (slot[0], slot[1], world.nodes.score(slot[2], space), space.index, space.version, slot)
-        )
+        score = world.nodes.score(slot[2], space, world.queue.head(slot[2]))
+        heappush(tries, (slot[0], slot[1], score, space.index, space.version, slot))
 
 
 def _first_try(world: World, tries: list[Try]) -> Try | None:

@@ -50,6 +50,7 @@ def take(world: World) -> Tree:
         "arrived": list(world.queue.arrived),
         "nodes": [_space(space) for space in world.nodes.all],
         "freed": list(world.nodes.freed),
+        "paces": world.nodes.paces.tree(),
         "expected": world.nodes.expected.tree(),
         "scorer": world.nodes.sights.scorer.tree() if world.nodes.sights is not None else None,
         "overrides": [_fields(override) for override in world.overrides.active.values()],
@@ -58,7 +59,7 @@ def take(world: World) -> Tree:
         "leases": [_lease(lease) for lease in world.leases.values()],
         "claims": [_claim(claim) for claim in world.claims.values()],
         "fences": [[task, *fence] for task, fence in world.fences.items()],
-        "finished": list(world.finished),
+        "finished": [list(pair) for pair in world.finished.items()],
         "past": [[task, past.tree()] for task, past in world.past.items()],
         "delays": [list(element) for element in world.delays],
         "timers": [list(element) for element in world.timers],
@@ -98,6 +99,7 @@ def load(tree: Tree) -> World:
     for row in tree["nodes"]:
         _unspace(world, row)
     world.nodes.freed = {index: world.nodes.all[index] for index in tree["freed"]}
+    world.nodes.paces.fill(tree.get("paces", [[], []]))
     if "expected" in tree:  # older snapshots lack it
         world.nodes.expected = Expected.from_tree(tree["expected"], world.queue.shapes)
         if world.nodes.sights is not None:
@@ -119,7 +121,7 @@ def load(tree: Tree) -> World:
         task: (attempt, bool(unused), done, times, rest[0] if rest else 0)
         for task, attempt, unused, done, times, *rest in tree["fences"]
     }
-    world.finished = OrderedDict.fromkeys(tree["finished"])
+    world.finished = OrderedDict(_pairs(tree["finished"]))
     world.past = OrderedDict((task, Past.from_tree(row)) for task, row in tree["past"])
     world.delays = [(when, seq, task) for when, seq, task in tree["delays"]]
     world.timers = [(when, lease, position) for when, lease, position in tree["timers"]]
@@ -223,6 +225,7 @@ def _task(task: Task) -> list[Any]:
         task.id, task.tenant, task.priority, task.weight, task.estimate, task.release, task.deadline,
         list(task.after),
         int(task.at_most_once), list(task.where), task.restart,
+        *([[list(pair) for pair in task.inputs]] if task.inputs else []),
     ]  # fmt: skip
 
 
@@ -230,9 +233,10 @@ def _untask(row: list[Any], kind: str, demand: Demand) -> Task:
     ident, tenant, priority, weight, estimate, release, deadline, after, once, *rest = row
     where = tuple(rest[0]) if rest else ()
     restart = rest[1] if len(rest) > 1 else None
+    inputs = _pairs(rest[2]) if len(rest) > 2 else ()
     return Task(
         ident, kind, demand, tenant, priority, weight, estimate, release, deadline, tuple(after), bool(once),
-        where, restart,
+        where, restart, inputs,
     )  # fmt: skip
 
 

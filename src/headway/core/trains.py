@@ -19,7 +19,7 @@ from heapq import heappop, heappush
 
 from headway.core.capacity.estimates import LONGEST_TRAIN
 from headway.core.decisions import Reason
-from headway.core.placement.space import Imagined
+from headway.core.placement.space import Imagined, Space
 from headway.core.queue import Item, Shape, Slot
 from headway.core.state import Entry, Lease, Member
 from headway.core.world import World, facts
@@ -28,8 +28,8 @@ from headway.core.world import World, facts
 _WORTH = 4
 
 
-def ride(world: World, entry: Entry) -> int | None:
-    """Microseconds this task is reckoned to need on a train, or None if it may not ride."""
+def ride(world: World, entry: Entry, space: Space) -> int | None:
+    """Microseconds this task is reckoned to need on a train of that node, or None if it may not ride."""
     if entry.task.at_most_once or entry.boost:
         # An unstarted member of a lost node counts as started: at_most_once would end unknown for nothing.
         return None
@@ -37,6 +37,8 @@ def ride(world: World, entry: Entry) -> int | None:
     if learned is None:
         return None
     length = max(learned, entry.task.estimate or 0, 1)
+    if world.nodes.paces.known:
+        length = world.paced(entry, length, space)
     return length if length <= world.settings.train_span else None
 
 
@@ -82,7 +84,7 @@ def _fill_one(world: World, lease: Lease, part: int, now: int) -> None:
         if entry is None:
             shape.thirsty[lease.id] = None
             return
-        length = ride(world, entry)
+        length = ride(world, entry, lease.space)
         if length is None or len(lease.members) >= entry.family.cap or lease.outstanding + length > span:
             return
         if world.policy.strict and world.head is not None and world.head != entry.task.id:

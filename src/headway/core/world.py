@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from heapq import heappop, heappush
 from typing import Any
 
+import numpy as np
+
 from headway.core.admission.outlook import Outlook
 from headway.core.ask import Ask, ask_of
 from headway.core.capacity.estimates import Estimates
@@ -20,6 +22,7 @@ from headway.core.joint.record import PlanRecord, Standing
 from headway.core.ledger import Ledger
 from headway.core.overrides import Overrides
 from headway.core.placement.nodes import Nodes
+from headway.core.placement.paces import Source
 from headway.core.placement.space import Space
 from headway.core.policy import Policy
 from headway.core.preemption.budgets import Disruptions
@@ -128,6 +131,7 @@ class World:
         self.ledger: Ledger | None = None
         self.queue = Queue()
         self.nodes = Nodes(policy.placement)
+        self.nodes.book = self
         self.overrides = Overrides()
         self.disruptions = Disruptions()
         #: Tasks that were asked to leave for another's sake and do not run again yet.
@@ -140,7 +144,8 @@ class World:
         #: microseconds run.
         self.fences: dict[str, tuple[int, bool, int, int, int]] = {}
         # Ordered: of a plain dict the oldest key is found by passing all the holes that former ones left.
-        self.finished: OrderedDict[str, None] = OrderedDict()
+        #: Finished tasks, and the index of the node that ran each.
+        self.finished: OrderedDict[str, int] = OrderedDict()
         self.past: OrderedDict[str, Past] = OrderedDict()
         self.delays: list[tuple[int, int, str]] = []
         self.timers: list[tuple[int, int, int]] = []  # (when, lease, position of the running member)
@@ -192,6 +197,31 @@ class World:
     def remaining(self, entry: Entry) -> int:
         """Processing time left, in microseconds (the policy's `Book`)."""
         return self.estimates.remaining(entry.family, entry.task.estimate, entry.done)
+
+    def lasts(self, entry: Entry, space: Space) -> int:
+        """Microseconds that what is left takes on that node, with what has to be brought there."""
+        left = self.remaining(entry)
+        return self.paced(entry, left, space) if self.nodes.paces.known else left
+
+    def paced(self, entry: Entry, work: int, space: Space) -> int:
+        """Microseconds that so much of the task's work takes on that node."""
+        at = np.array([space.index], np.int64)
+        return int(self.nodes.paces.times(entry.task.kind, work, self.sources(entry.task), at)[0])
+
+    def work(self, member: Member, took: int) -> int:
+        """The work that an attempt did in so many microseconds where it was."""
+        paces, entry = self.nodes.paces, member.entry
+        if not paces.known:
+            return took
+        return paces.work(entry.task.kind, took, self.sources(entry.task), member.lease.space.index)
+
+    def sources(self, task: Task) -> list[Source]:
+        """Where the task's inputs lie, as far as is known."""
+        inputs = task.inputs
+        if not inputs:
+            return []
+        found = ((self.finished.get(task, -1), size) for task, size in inputs)
+        return [(place, size) for place, size in found if place >= 0]
 
     def total(self, entry: Entry) -> int:
         """Processing time of the whole task, in microseconds (the policy's `Book`)."""
@@ -324,9 +354,9 @@ class World:
         if first is not None and first.member is not None and first.shape is entry.shape:
             self.touched[first.member.lease.id] = first.member.lease
 
-    def release_waiters(self, task: str, now: int) -> None:
-        """The task finished: whoever waited only for it goes on."""
-        self.finished[task] = None
+    def release_waiters(self, task: str, place: int, now: int) -> None:
+        """The task finished on the node of that index: whoever waited only for it goes on."""
+        self.finished[task] = place
         if len(self.finished) > KEEP_FINISHED:
             self.finished.popitem(last=False)
         for entry in self.waiters.pop(task, ()):
@@ -363,7 +393,7 @@ class World:
             entry.unused = False
         else:
             entry.attempt += 1
-        member = Member(entry, lease, entry.attempt, lease.next, now, self.remaining(entry))
+        member = Member(entry, lease, entry.attempt, lease.next, now, self.lasts(entry, lease.space))
         member.key = key
         member.rank = self.policy.rank(key, entry.boost)
         member.reason = reason

@@ -27,6 +27,7 @@ class Task:
         at_most_once: Never run again once it may have started.
         where: What the labels of its node must say, in canonical text (`domain.where`).
         restart: Microseconds that an attempt needs before it goes on from a checkpoint, as its author said, or None.
+        inputs: Tasks whose results it reads, and how many bytes of each: they lie on the nodes that ran these.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Task:
     at_most_once: bool = False
     where: Where = ()
     restart: int | None = None
+    inputs: tuple[tuple[str, int], ...] = ()
 
     @property
     def run(self) -> str:

@@ -15,6 +15,7 @@ After the orders, separated by commas, in any order: a discipline, and settings 
 | `min_run=10s`       | nothing is preempted before it has run so long                                            |
 | `max_preemptions=3` | nothing is preempted more often                                                           |
 | `placement=spread`  | which of the nodes with room is best                                                      |
+| `mix=known`         | `fgd` and `min_waste` know the trace's tasks beforehand; else they learn them as they come |
 | `train_span=50ms`   | work that a lease holds; 0 for no trains                                                  |
 
 For a policy with the order `joint` also what its plans are made for (`core.joint.horizon.Aim`):
@@ -47,7 +48,7 @@ from headway.errors import Invalid
 
 #: Settings of the engine that may follow the orders, and how each is read.
 _TIMES = ("train_span", "grace", "min_run", "preempt_cost")
-_SETTINGS = ("preempt", *_TIMES, "preempt_margin", "max_preemptions", "budget", "placement")
+_SETTINGS = ("preempt", *_TIMES, "preempt_margin", "max_preemptions", "budget", "placement", "mix")
 #: What a plan is made for: the name as written, and the field of `Aim`.
 _AIMS = {
     "objective": "objective", "u_min": "floor", "horizon": "horizon", "jobs": "jobs", "every": "every", "steps": "steps",
@@ -63,6 +64,7 @@ class Choice:
         label: As it was written.
         settings: Keyword arguments of `Engine`.
         aim: What plans are made for, under `joint`.
+        known: The tasks to be expected are told to the engine.
     """
 
     order: str
@@ -70,6 +72,7 @@ class Choice:
     settings: tuple[tuple[str, Any], ...] = ()
     label: str = ""
     aim: Aim = Aim()
+    known: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Choice:
@@ -96,7 +99,8 @@ class Choice:
                     f"policy {text!r}: {part!r} is neither a discipline nor a setting",
                     hint=f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}",
                 )
-        made = cls(order, discipline, tuple(settings.items()), ", ".join([order, *rest]), Aim(**aims))
+        told = settings.pop("mix", False) is True
+        made = cls(order, discipline, tuple(settings.items()), ", ".join([order, *rest]), Aim(**aims), told)
         engine = made.engine()  # an unknown order or placement is refused here, before anything runs
         if settings.get("preempt_longer") and engine.world.policy.by_remaining is None:
             raise Invalid(
@@ -141,6 +145,10 @@ def _value(name: str, value: str, text: str) -> dict[str, Any]:
                 f"policy {text!r}: {name}={value} is no percentage below 100", hint=f"write {name}=10%"
             )
         return {name: int(percent) * 10}
+    if name == "mix":
+        if value not in ("known", "learned"):
+            raise Invalid(f"policy {text!r}: mix={value}", hint="write mix=known or mix=learned")
+        return {"mix": value == "known"}
     if name == "placement":
         return {name: value}
     if name in _TIMES:

@@ -12,12 +12,14 @@ an event, `wake_at` says when.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from headway.core import standing
 from headway.core.decisions import Decision, Dropped, Lost, Preempt, Recall, Spare, Start, Stop
@@ -28,6 +30,7 @@ from headway.core.events import (
     AttemptReturned,
     AttemptStarted,
     Event,
+    MixSet,
     NodeJoined,
     NodeLost,
     Outcome,
@@ -189,11 +192,14 @@ class _Attempt:
 
     Attributes:
         began: When, or -1. `kept`: processing time kept when it began.
+        speed: Of its node for its kind, milli. `setup`: what its inputs take to be brought there.
         asked: When it was asked to leave, or -1; `frozen`: processing time it had done then, if it checkpoints, else
             -1.
     """
 
-    __slots__ = ("asked", "began", "devices", "frozen", "kept", "lease", "node", "number", "over", "record")
+    __slots__ = (
+        "asked", "began", "devices", "frozen", "kept", "lease", "node", "number", "over", "record", "setup", "speed",
+    )  # fmt: skip
 
     def __init__(
         self, record: Record, number: int, node: _Machine, lease: int, devices: tuple[int, ...]
@@ -204,8 +210,19 @@ class _Attempt:
         self.lease = lease
         self.devices = devices
         self.began = self.frozen = self.asked = -1
-        self.kept = 0
+        self.kept = self.setup = 0
+        self.speed = MILLI
         self.over = False
+
+
+def _time(attempt: _Attempt, work: int) -> int:
+    """What so much work takes where the attempt is, rounded up."""
+    return work if attempt.speed == MILLI else -(-work * MILLI // attempt.speed)
+
+
+def _work(attempt: _Attempt, time: int) -> int:
+    """The work of so much time where the attempt is."""
+    return time if attempt.speed == MILLI else time * attempt.speed // MILLI
 
 
 class _Machine:
@@ -272,6 +289,9 @@ class _Simulation:
                 hint="give the cluster larger nodes",
             )
         self._link()
+        if self.choice.known:
+            mix = Counter(record.job.task.demand for record in self.records)
+            self.engine.apply(MixSet(tuple(mix.items())), self.now)
         for event in standing.events(self.cluster.tables):
             self.engine.apply(event, self.now)
         for node in self.cluster.nodes:
@@ -484,33 +504,44 @@ class _Simulation:
         attempt.kept = kept = record.kept
         if record.started < 0:
             record.started = now
-        takes = record.job.duration - kept
+        self._pace(attempt)
+        takes = attempt.setup + _time(attempt, record.job.duration - kept)
         if rules.checkpoint is not None:
             if rules.every:
-                takes += (takes - 1) // rules.every * rules.checkpoint
+                takes += (takes - attempt.setup - 1) // rules.every * rules.checkpoint
                 self._expect_checkpoint(attempt, 1)
             if kept:
                 takes += rules.restart
         self._at(now + takes, self._finish, attempt)
         self._tell(AttemptStarted(record.job.task.id, attempt.number, now))
 
+    def _pace(self, attempt: _Attempt) -> None:
+        """How fast it goes where it is: as the tables of the cluster say."""
+        world, task = self.engine.world, attempt.record.job.task
+        if world.nodes.paces.known:
+            index = attempt.node.index
+            setups = world.nodes.paces.setups(world.sources(task), np.array([index], np.int64))
+            attempt.setup = int(setups[0])
+            attempt.speed = world.nodes.paces.speed(task.kind, index)
+
     def _done(self, attempt: _Attempt) -> tuple[int, int]:
         """Processing time that an attempt has done by now, and how much of that its own checkpoints keep; both with what
         was kept before."""
         rules, kept = self.rules, attempt.kept
-        ran = max(self.now - attempt.began - (rules.restart if kept else 0), 0)
+        ran = max(self.now - attempt.began - attempt.setup - (rules.restart if kept else 0), 0)
         if not rules.every:
-            return kept + ran, kept
+            return kept + _work(attempt, ran), kept
         assert rules.checkpoint is not None
         rounds, rest = divmod(ran, rules.every + rules.checkpoint)
-        return kept + rounds * rules.every + min(rest, rules.every), kept + rounds * rules.every
+        safe = rounds * rules.every
+        return kept + _work(attempt, safe + min(rest, rules.every)), kept + _work(attempt, safe)
 
     def _expect_checkpoint(self, attempt: _Attempt, number: int) -> None:
         rules, record = self.rules, attempt.record
-        if number * rules.every >= record.job.duration - attempt.kept:
+        if number * rules.every >= _time(attempt, record.job.duration - attempt.kept):
             return  # it is complete before
         assert rules.checkpoint is not None
-        restart = rules.restart if attempt.kept else 0
+        restart = attempt.setup + (rules.restart if attempt.kept else 0)
         time = attempt.began + restart + number * (rules.every + rules.checkpoint)
         self._at(time, self._checkpointed, (attempt, number))
 
@@ -518,7 +549,7 @@ class _Simulation:
         attempt, number = what
         if attempt.over or attempt.frozen >= 0:
             return
-        self._say_checkpoint(attempt, attempt.kept + number * self.rules.every)
+        self._say_checkpoint(attempt, attempt.kept + _work(attempt, number * self.rules.every))
         self._expect_checkpoint(attempt, number + 1)
 
     def _say_checkpoint(self, attempt: _Attempt, kept: int) -> None:
@@ -531,7 +562,7 @@ class _Simulation:
             return  # it was stopped before, or is about to be
         record = attempt.record
         ran = self.now - attempt.began
-        record.overhead += ran - (record.job.duration - attempt.kept)
+        record.overhead += ran - _time(attempt, record.job.duration - attempt.kept)
         self._leave(attempt, "finished")
         self._finished(record)
         self._tell(AttemptEnded(record.job.task.id, attempt.number, Outcome.FINISHED, ran))
@@ -570,7 +601,7 @@ class _Simulation:
     def _interrupted(self, attempt: _Attempt, done: int, kept: int, outcome: str) -> None:
         record = attempt.record
         if attempt.began >= 0:
-            record.overhead += self.now - attempt.began - (done - attempt.kept)
+            record.overhead += self.now - attempt.began - _time(attempt, done - attempt.kept)
             record.lost += done - kept
             record.kept = kept
         self._leave(attempt, outcome)

@@ -36,7 +36,7 @@ def place(world: World, now: int) -> None:
     world.reservation = None
     while (entry := head_of_line(world, _first(queue, nodes))) is not None:
         shape = entry.shape
-        best = None if shape.parked else nodes.best(shape)
+        best = None if shape.parked else nodes.best(shape, entry)
         if best is None:
             queue.park(shape)
             if not _possible(nodes, shape):
@@ -44,7 +44,9 @@ def place(world: World, now: int) -> None:
                 continue
             world.head = entry.task.id
             break
-        world.place(entry, best, Reason(nodes.placement.name, (("score", nodes.score(shape, best)),)), now)
+        world.place(
+            entry, best, Reason(nodes.placement.name, (("score", nodes.score(shape, best, entry)),)), now
+        )
     if entry is None:
         world.head = None
         return
@@ -82,13 +84,13 @@ def _behind(world: World, head: Shape, now: int) -> None:
         shape = entry.shape
         if shape.parked:
             continue
-        best = nodes.best(shape)
+        best = nodes.best(shape, entry)
         if best is None:
             queue.park(shape)
             continue
         kept = world.reservation
         if kept is not None and best is kept.space and not harmless(world, entry, head, now):
-            best = nodes.best_but_one(shape, best)
+            best = nodes.best_but_one(shape, best, entry)
             if best is None:
                 continue
         facts = () if kept is None else (("for", kept.task),)
@@ -96,7 +98,8 @@ def _behind(world: World, head: Shape, now: int) -> None:
             entry,
             best,
             Reason(
-                "backfill", (*facts, ("placement", nodes.placement.name), ("score", nodes.score(shape, best)))
+                "backfill",
+                (*facts, ("placement", nodes.placement.name), ("score", nodes.score(shape, best, entry))),
             ),
             now,
         )
@@ -107,7 +110,7 @@ def harmless(world: World, entry: Entry, head: Shape, now: int) -> bool:
     head fits beside it."""
     kept = world.reservation
     assert kept is not None
-    if now + world.remaining(entry) < kept.at:
+    if now + world.lasts(entry, kept.space) < kept.at:
         return True
     if not world.policy.beside:
         return False

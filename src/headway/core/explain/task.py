@@ -12,7 +12,6 @@ from headway.core.explain.text import lines
 from headway.core.explain.waiting import LISTED, key_of, queued
 from headway.core.overrides import concerns
 from headway.core.placement.space import Space
-from headway.core.queue import Shape
 from headway.core.state import Entry, Member, Past, State
 from headway.core.world import World
 from headway.errors import NotFound
@@ -132,7 +131,7 @@ def _allocated(world: World, member: Member, now: int) -> dict[str, Any]:
         "granted_ago": now - member.granted,
         "key": key_of(world, member.entry),
         "placement": world.policy.placement.name,
-        "could_also_run_on": _alternatives(world, lease.shape, lease.space),
+        "could_also_run_on": _alternatives(world, member.entry, lease.space),
     }
     if member.started >= 0:
         facts["running_for"] = now - member.started
@@ -149,8 +148,10 @@ def _allocated(world: World, member: Member, now: int) -> dict[str, Any]:
     return facts
 
 
-def _alternatives(world: World, shape: Shape, present: Space) -> list[dict[str, Any]]:
+def _alternatives(world: World, entry: Entry, present: Space) -> list[dict[str, Any]]:
     """Other nodes with room for it now, best first."""
-    spaces = [space for space in world.nodes.all if space is not present and space.fits(shape)]
-    found = sorted(zip(world.nodes.scores(shape, spaces), (space.name for space in spaces), strict=True))
+    spaces = [space for space in world.nodes.all if space is not present and space.fits(entry.shape)]
+    found = sorted(
+        zip(world.nodes.scores(entry.shape, spaces, entry), (space.name for space in spaces), strict=True)
+    )
     return [{"node": name, "score": left} for left, name in found[:LISTED]]

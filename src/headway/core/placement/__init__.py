@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from headway.core.placement.nodes import Nodes
     from headway.core.placement.space import Space
     from headway.core.queue import Shape
+    from headway.core.state import Entry
+    from headway.domain.task import Task
 
 #: The capacity of a node: cpu, memory, number of GPUs, named resources.
 Size = tuple[int, int, int, tuple[tuple[str, int], ...]]
@@ -77,11 +79,83 @@ class Scorer(Protocol):
         ...
 
 
+class Stateless:
+    """A scorer that remembers nothing: only what changed is ever to be scored anew."""
+
+    def renew(self, deciding: bool) -> int:
+        """Nothing to do."""
+        return 0
+
+    def tree(self) -> Any:
+        """Nothing."""
+        return None
+
+    def fill(self, tree: Any) -> None:
+        """Nothing."""
+
+
+class Book(Protocol):
+    """What a placement may look up about a task."""
+
+    def remaining(self, entry: Entry) -> int:
+        """Work that is left, in microseconds of a node of speed 1."""
+        ...
+
+    def sources(self, task: Task) -> list[tuple[int, int]]:
+        """Where the task's inputs lie: indices of nodes, and bytes."""
+        ...
+
+
+class Remembering(Protocol):
+    """The part of a `Scorer` that a snapshot and a decision's beginning need."""
+
+    def renew(self, deciding: bool) -> int:
+        """See `Scorer`."""
+        ...
+
+    def tree(self) -> Any:
+        """See `Scorer`."""
+        ...
+
+    def fill(self, tree: Any) -> None:
+        """See `Scorer`."""
+        ...
+
+
+class Finder(Protocol):
+    """What finds nodes under a `Scored` placement. A task is given where tasks of a shape may differ."""
+
+    @property
+    def scorer(self) -> Remembering:
+        """What remembers."""
+        ...
+
+    def best(self, shape: Shape, entry: Entry | None) -> Space | None:
+        """The best node on which the shape fits, or None."""
+        ...
+
+    def best_but(self, shape: Shape, best: Space, entry: Entry | None) -> Space | None:
+        """After `best`: the best of all others."""
+        ...
+
+    def score(self, shape: Shape, space: Space, entry: Entry | None) -> int:
+        """Of a node on which the shape fits; smaller is better."""
+        ...
+
+    def scores(self, shape: Shape, spaces: Sequence[Space], entry: Entry | None) -> list[int]:
+        """Of several."""
+        ...
+
+    def devices(self, shape: Shape, space: Space) -> tuple[int, ...] | None:
+        """Those that the shape takes there, where the placement chooses them."""
+        ...
+
+
 class Scored:
     """A placement whose score does not fall apart.
 
     Args:
-        scorer: Makes what scores the nodes of one engine.
+        finder: Makes what finds the best of one engine's nodes: `sights.by_shape(scorer)`, mostly.
         show: A score for a reader.
         mixed: It looks at the tasks to be expected (`Nodes.expected`).
     """
@@ -89,12 +163,12 @@ class Scored:
     def __init__(
         self,
         name: str,
-        scorer: Callable[[Nodes], Scorer],
+        finder: Callable[[Nodes], Finder],
         show: Callable[[int], str],
         mixed: bool = False,
     ) -> None:
         self.name = name
-        self.scorer = scorer
+        self.finder = finder
         self.mixed = mixed
         self._show = show
 

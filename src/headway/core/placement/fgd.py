@@ -18,6 +18,7 @@ from headway.core.placement import Scored
 from headway.core.placement.by_device import ByDevice
 from headway.core.placement.fleet import Ask, Fleet, Ints, Memoryless, State
 from headway.core.placement.mix import Columns, Mix
+from headway.core.placement.sights import by_shape
 from headway.domain.units import MILLI
 
 #: The share of past tasks, in milli, whose classes make up the mix.
@@ -69,4 +70,4 @@ def _show(score: int) -> str:
     return f"fragmentation score {-score} of {TOP} (50 breaks up nothing)"
 
 
-PLACEMENT = Scored("fgd", lambda nodes: ByDevice(nodes, Fgd), _show, mixed=True)
+PLACEMENT = Scored("fgd", by_shape(lambda nodes: ByDevice(nodes, Fgd)), _show, mixed=True)

@@ -28,6 +28,7 @@ from headway.core.placement import Scored
 from headway.core.placement.by_device import ByDevice
 from headway.core.placement.fleet import Ask, Fleet, Ints, State
 from headway.core.placement.mix import Columns, Mix
+from headway.core.placement.sights import by_shape
 from headway.domain.units import MILLI
 
 #: One part in so many of stranded room counts as wasted. It may yet be used, by tasks that need less than the
@@ -147,4 +148,4 @@ def _show(score: int) -> str:
     return f"spoils {score} steps of {STEP} milli-GPUs of room for the tasks to be expected"
 
 
-PLACEMENT = Scored("min_waste", lambda nodes: ByDevice(nodes, MinWaste), _show, mixed=True)
+PLACEMENT = Scored("min_waste", by_shape(lambda nodes: ByDevice(nodes, MinWaste)), _show, mixed=True)

@@ -14,11 +14,12 @@ from heapq import heapify, heappop, heappush
 import numpy as np
 import numpy.typing as npt
 
-from headway.core.placement import Placement, Scored, Size
+from headway.core.placement import Book, Finder, Placement, Scored, Size
 from headway.core.placement.expected import Expected
-from headway.core.placement.sights import Sights
+from headway.core.placement.paces import Paces
 from headway.core.placement.space import Space, pick_devices
 from headway.core.queue import Shape
+from headway.core.state import Entry
 from headway.domain.resources import Node
 from headway.domain.where import Where
 
@@ -50,8 +51,11 @@ class Nodes:
         self._sizes: dict[Size, int] = {}
         # By condition on labels: which nodes meet it, of the first so many.
         self._meet: dict[Where, npt.NDArray[np.bool_]] = {}
-        #: Under a `Scored` placement: the scores of all shapes.
-        self.sights: Sights | None = None
+        #: Under a `Scored` placement: what finds the best node.
+        self.sights: Finder | None = None
+        #: How fast nodes are and how far; what else is known of a task (set by the `World`).
+        self.paces = Paces(self)
+        self.book: Book
         #: Under one that looks at the tasks to be expected: which these are.
         self.expected = Expected()
         #: Counts joins and changes of capacity.
@@ -61,7 +65,7 @@ class Nodes:
 
     def _begin(self, placement: Placement) -> None:
         self.placement = placement
-        self.sights = Sights(self, placement.scorer(self)) if isinstance(placement, Scored) else None
+        self.sights = placement.finder(self) if isinstance(placement, Scored) else None
 
     def join(self, node: Node, incarnation: str) -> Space:
         """The space of a node that is new here."""
@@ -107,16 +111,16 @@ class Nodes:
             found = shape.parts[size] = self.placement.part(shape, size)
         return found
 
-    def score(self, shape: Shape, space: Space) -> int:
+    def score(self, shape: Shape, space: Space, entry: Entry | None = None) -> int:
         """How good the node, on which it fits, is for the shape; smaller is better."""
         if self.sights is not None:
-            return self.sights.score(shape, space)
+            return self.sights.score(shape, space, entry)
         return space.level - self.part(shape, space.size)
 
-    def scores(self, shape: Shape, spaces: list[Space]) -> list[int]:
+    def scores(self, shape: Shape, spaces: list[Space], entry: Entry | None = None) -> list[int]:
         """How good each of these nodes, on which it fits, is for the shape; smaller is better."""
         if self.sights is not None:
-            return self.sights.scores(shape, spaces)
+            return self.sights.scores(shape, spaces, entry)
         return [space.level - self.part(shape, space.size) for space in spaces]
 
     def changed(self, space: Space, freed: bool) -> None:
@@ -136,13 +140,17 @@ class Nodes:
             self._base += half
             del self._log[:half]
 
-    def best(self, shape: Shape) -> Space | None:
-        """The node with the best score on which the shape fits, or None."""
+    def best(self, shape: Shape, entry: Entry | None = None) -> Space | None:
+        """The node with the best score on which the shape fits, or None.
+
+        Args:
+            entry: For whom; without a task there is only the question whether there is a node.
+        """
         if shape.pin:
             only = self.by_name.get(shape.pin)
             return only if only is not None and only.fits(shape) else None
         if self.sights is not None:
-            return self.sights.best(shape)
+            return self.sights.best(shape, entry)
         self._catch_up(shape)
         return self._first(shape)
 
@@ -161,23 +169,23 @@ class Nodes:
                 return None
             self._look_at_all(shape, without)
 
-    def runner_up(self, shape: Shape, chosen: Space) -> tuple[str, int] | None:
+    def runner_up(self, shape: Shape, chosen: Space, entry: Entry | None = None) -> tuple[str, int] | None:
         """When the best node has been chosen and is about to change: the next best node and its score."""
         if shape.pin:
             return None
         if self.sights is not None:
-            other = self.sights.best_but(shape, chosen)
-            return (other.name, self.sights.score(shape, other)) if other is not None else None
+            other = self.sights.best_but(shape, chosen, entry)
+            return (other.name, self.sights.score(shape, other, entry)) if other is not None else None
         _, best, _ = heappop(shape.fits)  # dies with the placement anyway
         space = self._first(shape, without=best)
         return (space.name, shape.fits[0][0]) if space is not None else None
 
-    def best_but_one(self, shape: Shape, best: Space) -> Space | None:
+    def best_but_one(self, shape: Shape, best: Space, entry: Entry | None = None) -> Space | None:
         """After `best`: the best of all other nodes."""
         if shape.pin:
             return None
         if self.sights is not None:
-            return self.sights.best_but(shape, best)
+            return self.sights.best_but(shape, best, entry)
         top = heappop(shape.fits)
         space = self._first(shape, without=top[1])
         heappush(shape.fits, top)
@@ -232,19 +240,14 @@ class Nodes:
     def _look_at_all(self, shape: Shape, without: int = -1) -> None:
         """The shape's heap anew, from the columns; without a node that is about to change."""
         shape.seen = self._base + len(self._log)
-        self._write_columns()
-        cpu, memory, reach, level, size = self._columns[:, : len(self.all)]
-        left = level - np.array([self.part(shape, one) for one in self._sizes], np.int64)[size]
-        fitting = np.flatnonzero((cpu >= shape.cpu) & (memory >= shape.memory) & (reach >= shape.gpu))
-        fitting = fitting[fitting != without]
-        if shape.where:
-            fitting = fitting[self._met(shape.where)[fitting]]
-        if shape.other:
-            fitting = fitting[[self.all[index].fits(shape) for index in fitting.tolist()]]
+        fitting, left = self.room(shape)
+        if without >= 0:
+            others = fitting != without
+            fitting, left = fitting[others], left[others]
         # The score and the index in one number, so that ties are told apart as everywhere: the first node
         # wins.
         count = len(self.all)
-        order = left[fitting] * count + fitting
+        order = left * count + fitting
         shape.beyond = None
         if len(order) > NEAREST:
             order = np.partition(order, NEAREST)
@@ -253,6 +256,18 @@ class Nodes:
         found = (divmod(one, count) for one in order.tolist())
         shape.fits = [(one, index, self.all[index].version) for one, index in found]
         heapify(shape.fits)
+
+    def room(self, shape: Shape) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The nodes on which the shape fits, and the score of each, as far as level and part say."""
+        self._write_columns()
+        cpu, memory, reach, level, size = self._columns[:, : len(self.all)]
+        left = level - np.array([self.part(shape, one) for one in self._sizes], np.int64)[size]
+        fitting = np.flatnonzero((cpu >= shape.cpu) & (memory >= shape.memory) & (reach >= shape.gpu))
+        if shape.where:
+            fitting = fitting[self._met(shape.where)[fitting]]
+        if shape.other:
+            fitting = fitting[[self.all[index].fits(shape) for index in fitting.tolist()]]
+        return fitting, left[fitting]
 
     def _write_columns(self) -> None:
         columns = self._columns

@@ -8,10 +8,11 @@ way; one the node has none of does not count.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from headway.core.placement import Stateless
 from headway.core.placement.fleet import Ints
 from headway.domain.units import MILLI
 from headway.errors import Invalid
@@ -69,7 +70,7 @@ def _mean(
     return total // counted if counted else 0
 
 
-class ByAllocation:
+class ByAllocation(Stateless):
     """One of the two on the engine's nodes: over cpu, memory, GPUs and the named resources that the task asks for.
 
     A better node has the larger score there and the smaller, negative one here.
@@ -77,10 +78,6 @@ class ByAllocation:
 
     def __init__(self, score: Callable[[Sequence[int], Sequence[int], Sequence[int]], int]) -> None:
         self._score = score
-
-    def renew(self, deciding: bool) -> int:
-        """Nothing is ever to be scored anew but what changed."""
-        return 0
 
     def scores(self, shape: Shape, spaces: list[Space]) -> tuple[Ints, Ints | None]:
         """Of each node, negative."""
@@ -96,10 +93,3 @@ class ByAllocation:
             free.append(space.other.get(name, 0))
             asked.append(amount)
         return self._score(sizes, [size - left for size, left in zip(sizes, free, strict=True)], asked)
-
-    def tree(self) -> Any:
-        """Nothing."""
-        return None
-
-    def fill(self, tree: Any) -> None:
-        """Nothing."""

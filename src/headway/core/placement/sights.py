@@ -6,7 +6,7 @@ did is scored in one call when the shape looks. The best is the least score, the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,9 +17,15 @@ from headway.core.placement.space import Space
 if TYPE_CHECKING:
     from headway.core.placement.nodes import Nodes
     from headway.core.queue import Shape
+    from headway.core.state import Entry
 
 #: The score of a node on which the shape does not fit.
 NEVER = np.iinfo(np.int64).max
+
+
+def by_shape(scorer: Callable[[Nodes], Scorer]) -> Callable[[Nodes], Sights]:
+    """For a placement that scores nodes for shapes."""
+    return lambda nodes: Sights(nodes, scorer(nodes))
 
 
 class Sight:
@@ -51,7 +57,7 @@ class Sights:
         self._nodes = nodes
         self.scorer = scorer
 
-    def best(self, shape: Shape) -> Space | None:
+    def best(self, shape: Shape, entry: Entry | None) -> Space | None:
         """The node with the best score on which the shape fits, or None."""
         if not self._nodes.all:
             return None
@@ -59,7 +65,7 @@ class Sights:
         index = int(sight.score.argmin())
         return self._nodes.all[index] if sight.score[index] != NEVER else None
 
-    def best_but(self, shape: Shape, best: Space) -> Space | None:
+    def best_but(self, shape: Shape, best: Space, entry: Entry | None) -> Space | None:
         """After `best`: the best of all others."""
         sight = shape.sight
         assert sight is not None
@@ -70,11 +76,11 @@ class Sights:
         sight.score[best.index] = kept
         return found
 
-    def score(self, shape: Shape, space: Space) -> int:
+    def score(self, shape: Shape, space: Space, entry: Entry | None) -> int:
         """The score of a node on which the shape fits."""
         return int(self._of(shape, space).score[space.index])
 
-    def scores(self, shape: Shape, spaces: Sequence[Space]) -> list[int]:
+    def scores(self, shape: Shape, spaces: Sequence[Space], entry: Entry | None) -> list[int]:
         """The scores of nodes on which the shape fits."""
         sight = self._sight(shape, self.scorer.renew(deciding=False))
         self._score(shape, sight, spaces)

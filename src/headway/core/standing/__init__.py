@@ -13,6 +13,8 @@ from typing import Any
 
 from headway.core.events import Event
 from headway.core.standing.preemption import read as read_preemption
+from headway.core.standing.sites import read as read_sites
+from headway.core.standing.speeds import read as read_speeds
 from headway.core.standing.tenants import read as read_tenants
 from headway.errors import Invalid
 
@@ -23,6 +25,8 @@ Table = Mapping[str, Any]
 READERS: dict[str, Callable[[Table, Table], list[Event]]] = {
     "tenants": read_tenants,
     "preemption": read_preemption,
+    "speeds": read_speeds,
+    "sites": read_sites,
 }
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
 from headway.core.events import Event, TenantSet
+from headway.core.standing.rows import row_of
 from headway.domain.units import parse_milli
 from headway.errors import Invalid
 
@@ -40,15 +40,7 @@ def read(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[Event]:
 
 def _row(name: str, row: Any) -> TenantSet:
     where = f"[tenants.{name}]"
-    if not isinstance(row, Mapping):
-        raise Invalid(
-            f"{where} is {row!r}, not a table", hint=f"write {where} and keys such as weight = 2 below it"
-        )
-    for key in row:
-        if key not in FIELDS:
-            close = difflib.get_close_matches(key, FIELDS, 1)
-            hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(FIELDS)}"
-            raise Invalid(f"{where} has no key {key!r}", hint=hint)
+    row = row_of(where, row, FIELDS, "weight = 2")
     weight = parse_milli(row.get("weight", 1), f"{where} weight")
     if weight < 1:
         raise Invalid(

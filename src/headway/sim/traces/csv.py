@@ -15,6 +15,7 @@
 | `deadline`     | when it should be complete, on the clock of `arrival`                | none               |
 | `dependencies` | ids that must have finished, separated by blanks or `;`              | none               |
 | `kind`         | what tasks of like length have in common                             | `task`             |
+| `inputs`       | what it reads of which dependencies: `a=2GiB; b=5MB`                 | nothing            |
 | `where`        | what its node's labels must say: `zone != eu-1 and ssd exists`       | any node           |
 
 Times are seconds, or with a unit: `90s`, `1h30m`. Any other column is a named resource, e.g. `license`.
@@ -23,11 +24,12 @@ Times are seconds, or with a unit: `90s`, `1h30m`. Any other column is a named r
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from headway.domain.resources import Demand
 from headway.domain.task import Task
-from headway.domain.units import MILLI, parse_milli, parse_time
+from headway.domain.units import MILLI, parse_bytes, parse_milli, parse_time
 from headway.domain.where import parse_where
 from headway.errors import Invalid
 from headway.sim.files import rows_of
@@ -35,7 +37,7 @@ from headway.sim.trace import Job, Trace
 
 COLUMNS = (
     "id", "arrival", "duration", "estimate", "cpu", "memory", "gpu", "tenant", "weight", "priority", "deadline",
-    "dependencies", "kind", "where",
+    "dependencies", "kind", "where", "inputs",
 )  # fmt: skip
 
 
@@ -79,8 +81,18 @@ def _job(row: dict[str, str]) -> Job:
         if "dependencies" in said
         else (),
         where=parse_where(said.get("where", [])),
+        inputs=tuple(_inputs(said.get("inputs", ""))),
     )
     return Job(task, duration)
+
+
+def _inputs(text: str) -> Iterator[tuple[str, int]]:
+    for part in re.split(r"[\s;]+", text.strip()):
+        if part:
+            task, equals, size = part.rpartition("=")
+            if not equals or not task:
+                raise Invalid(f"inputs: {part!r} is no task and size", hint="write e.g. prepare=2GiB")
+            yield task, parse_bytes(int(size) if size.isdigit() else size, "inputs")
 
 
 def _priority(text: str) -> int:
