@@ -210,6 +210,10 @@ def _check_queue(world: World) -> None:
         else:
             assert shape.slot is None, f"{told}: is empty and competes"
             assert not shape.parked, f"{told}: is empty and parked"
+        if not isinstance(queue, TurnQueue):
+            assert queue.in_column(shape) == shape.parked, (
+                f"{told}: parked {shape.parked}, the column says not so"
+            )
         for item in items:
             assert item[2].shape is shape, f"{told}: {story(item[2])} is of another"
     assert queue.size == sum(shape.count for shape in queue.shapes), f"queue of {queue.size}"

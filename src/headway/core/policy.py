@@ -67,6 +67,8 @@ class Policy:
         self._before: list[Order] = [part for part in parts[:split] if not isinstance(part, Turns)]
         self._behind: list[Order] = [part for part in parts[split:] if not isinstance(part, Turns)]
         self.shift = WIDTH * len(self._behind)
+        #: The last bits of a key, which decide least: without turns and with more than two orders.
+        self.coarse = WIDTH * max(len(self._before) - 2, 0)
         self.depth = depth if self.turns is not None and self.turns.weighted else 1
         self._standing = STANDING * self.depth if turns else 0
         span = self.shift + self._standing

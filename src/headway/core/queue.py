@@ -34,8 +34,10 @@ Slot = tuple[int, int, "Shape"]
 #: Parked shapes tried one by one against a freed node, before one NumPy mask over all of them is cheaper
 #: (SPIKES: about 64).
 ONE_BY_ONE = 64
-#: With no more shapes than this left by the mask, the best is sought among them and not along the line.
-FEW = 32
+#: With more shapes than that, how many of the first in line are still tried one by one.
+FEW = 8
+#: In the column of heads: none.
+NONE = (1 << 63) - 1
 
 
 class Shape:
@@ -107,9 +109,14 @@ class Shape:
 
 
 class Queue:
-    """All shapes and who is next."""
+    """All shapes and who is next.
 
-    def __init__(self) -> None:
+    Args:
+        coarse: Lowest bits of a key that are left out when heads are compared by the column; those that look
+            equal then are compared in full.
+    """
+
+    def __init__(self, coarse: int = 0) -> None:
         self.shapes: list[Shape] = []
         self._ids: dict[Ask, Shape] = {}
         self.heads: list[Slot] = []  # of shapes that are not parked; lazy
@@ -120,7 +127,10 @@ class Queue:
         #: Shapes of which the columns do not say all, a bit a shape.
         self.special = 0
         self._columns: npt.NDArray[np.int64] = np.zeros((3, 64), np.int64)
-        self._is_parked: npt.NDArray[np.bool_] = np.zeros(64, np.bool_)
+        # Of parked shapes: the key of the head, as far as 64 bits hold it, above the first key ever parked.
+        self._heads: npt.NDArray[np.int64] = np.full(64, NONE, np.int64)
+        self._coarse = coarse
+        self._base: int | None = None
 
     def shape(self, ask: Ask) -> Shape:
         """The shape of what is asked, made on first sight."""
@@ -132,9 +142,9 @@ class Queue:
         return found
 
     def _widen(self, shape: Shape) -> None:
-        if shape.id >= self._is_parked.shape[0]:
+        if shape.id >= self._heads.shape[0]:
             self._columns = np.concatenate([self._columns, np.zeros_like(self._columns)], axis=1)
-            self._is_parked = np.concatenate([self._is_parked, np.zeros_like(self._is_parked)])
+            self._heads = np.concatenate([self._heads, np.full_like(self._heads, NONE)])
         self._columns[:, shape.id] = (shape.cpu, shape.memory, shape.gpu)
         if shape.other or shape.picky:
             self.special |= 1 << shape.id
@@ -204,10 +214,9 @@ class Queue:
             if new is not None:
                 insort(self.parked, new)
             else:
-                shape.parked = (
-                    False  # nobody will try it against freed nodes: it looks for itself when it is queued for
-                )
-            self._is_parked[shape.id] = shape.parked
+                # Nobody will try it against freed nodes: it looks for itself when it is queued for.
+                shape.parked = False
+            self._write(shape, new)
         shape.slot = new
         if new is not None and not shape.parked:
             self._push_head(new)
@@ -235,17 +244,30 @@ class Queue:
         shape.parked = True
         if shape.slot is not None:
             insort(self.parked, shape.slot)
-            self._is_parked[shape.id] = True
+            self._write(shape, shape.slot)
 
     def unpark(self, shape: Shape) -> None:
         """The shape may fit anywhere again."""
         if not shape.parked:
             return
         shape.parked = False
-        self._is_parked[shape.id] = False
+        self._write(shape, None)
         if shape.slot is not None:
             del self.parked[bisect_left(self.parked, shape.slot)]
             self._push_head(shape.slot)
+
+    def _write(self, shape: Shape, slot: Slot | None) -> None:
+        if slot is None:
+            self._heads[shape.id] = NONE
+            return
+        if self._base is None:
+            self._base = slot[0]
+        above = (slot[0] - self._base) >> self._coarse
+        self._heads[shape.id] = above if -NONE < above < NONE else NONE - 1 if above > 0 else -NONE
+
+    def in_column(self, shape: Shape) -> bool:
+        """Whether its head stands in the column that parked heads are found by."""
+        return bool(self._heads[shape.id] != NONE)
 
     def parked_heads(self) -> Iterator[Slot]:
         """The parked shapes' heads, first in line first."""
@@ -254,7 +276,7 @@ class Queue:
     def adopt(self, other: Queue) -> None:
         """Another policy: takes over the shapes, without what is queued."""
         self.shapes, self._ids = other.shapes, other._ids
-        self._columns, self._is_parked = other._columns, np.zeros_like(other._is_parked)
+        self._columns, self._heads = other._columns, np.full_like(other._heads, NONE)
         self.special = other.special
         self.arrived = other.arrived
         for shape in self.shapes:
@@ -277,7 +299,8 @@ class Queue:
             return None
         cpu, memory, reach = space.cpu, space.memory, space.reach
         parked = self.parked
-        for slot in parked if len(parked) <= ONE_BY_ONE else parked[:ONE_BY_ONE]:
+        many = len(parked) > ONE_BY_ONE
+        for slot in parked[:FEW] if many else parked:
             shape = slot[2]
             if (
                 shape.gpu <= reach
@@ -286,22 +309,25 @@ class Queue:
                 and (not (shape.other or shape.picky) or space.fits(shape))
             ):
                 return slot
-        if len(parked) <= ONE_BY_ONE:
-            return None
-        return self._first_by_mask(space)
+        return self._first_by_mask(space) if many else None
 
     def _first_by_mask(self, space: Space) -> Slot | None:
         columns = self._columns
-        mask = self._is_parked & (columns[0] <= space.cpu) & (columns[1] <= space.memory)
+        mask = columns[0] <= space.cpu
+        mask &= columns[1] <= space.memory
         mask &= columns[2] <= space.reach
-        fitting = np.flatnonzero(mask).tolist()
-        if len(fitting) > FEW:  # one of them stands near the front
-            for slot in islice(self.parked, ONE_BY_ONE, None):
-                if mask[slot[2].id] and space.fits(slot[2]):
-                    return slot
-            return None
-        slots = [self.shapes[index].slot for index in fitting if space.fits(self.shapes[index])]
-        return min((slot for slot in slots if slot is not None), default=None)
+        heads = np.where(mask, self._heads, NONE)
+        while (first := int(heads.min())) != NONE:
+            best: Slot | None = None
+            for ident in np.flatnonzero(heads == first).tolist():
+                shape = self.shapes[ident]
+                slot = shape.slot
+                if slot is not None and (best is None or slot < best) and space.fits(shape):
+                    best = slot
+            if best is not None:
+                return best
+            heads[heads == first] = NONE
+        return None
 
     def fitting(self, space: Space) -> list[Shape]:
         """The parked shapes that fit this node."""

@@ -173,7 +173,7 @@ class World:
         turns, former = self.policy.turns, self.queue
         self.head, self.reservation, self.outlook = None, None, Outlook()
         if turns is None:
-            self.ledger, self.queue = None, Queue()
+            self.ledger, self.queue = None, Queue(self.policy.coarse)
         else:
             if self.ledger is None or self.ledger.turns is not turns:
                 self.ledger = Ledger(turns, self.weights, self.parents, self.policy.depth)
