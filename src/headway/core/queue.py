@@ -316,17 +316,20 @@ class Queue:
         mask = columns[0] <= space.cpu
         mask &= columns[1] <= space.memory
         mask &= columns[2] <= space.reach
-        heads = np.where(mask, self._heads, NONE)
-        while (first := int(heads.min())) != NONE:
+        mask &= self._heads != NONE
+        idents = np.flatnonzero(mask)
+        heads = self._heads[idents]
+        while idents.size:
+            first = heads == heads[heads.argmin()]
             best: Slot | None = None
-            for ident in np.flatnonzero(heads == first).tolist():
+            for ident in idents[first].tolist():
                 shape = self.shapes[ident]
                 slot = shape.slot
                 if slot is not None and (best is None or slot < best) and space.fits(shape):
                     best = slot
             if best is not None:
                 return best
-            heads[heads == first] = NONE
+            idents, heads = idents[~first], heads[~first]
         return None
 
     def fitting(self, space: Space) -> list[Shape]:
