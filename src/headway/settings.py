@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from headway.domain.units import parse_bytes, parse_milli
+from headway.domain.units import MILLI, SECOND, parse_bytes, parse_milli, parse_time
 from headway.errors import Invalid
 
 FILE_NAME = "headway.toml"
@@ -33,6 +33,29 @@ class Policy:
     order: str = "priority > fcfs"
     discipline: str = "skip"
     placement: str = "best_fit"
+
+
+@dataclass(frozen=True, slots=True)
+class JointSettings:
+    """What plans are made for where the order is `joint` (docs/how-to/joint.md).
+
+    Attributes:
+        objective: `weighted_completion`, `makespan` or `utilisation`.
+        u_min: Least mean utilisation over the horizon, in milli (0.8 -> 800).
+        horizon: How long a plan keeps places, at least; microseconds.
+        every: From one plan to the next, at least; microseconds.
+        jobs: Tasks that one plan looks at.
+        steps, seed, solver: Who makes it, with what budget.
+    """
+
+    objective: str = "weighted_completion"
+    u_min: int = 0
+    horizon: int = 600 * SECOND
+    every: int = 2 * SECOND
+    jobs: int = 48
+    steps: int = 400
+    seed: int = 0
+    solver: str = "search"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +109,7 @@ class Settings:
     site: str = "local"
     broker: str = ""
     policy: Policy = Policy()
+    joint: JointSettings = JointSettings()
     node: NodeSettings = NodeSettings()
     http: HttpSettings = HttpSettings()
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -196,6 +220,29 @@ def _discipline(value: Any, what: str) -> str:
     return str(value)
 
 
+def _one_of(*known: str) -> Any:
+    def read(value: Any, what: str) -> str:
+        if value not in known:
+            raise Invalid(f"{what} = {value!r} is not known", hint=f"one of: {', '.join(known)}")
+        return str(value)
+
+    return read
+
+
+def _share(value: Any, what: str) -> int:
+    milli = parse_milli(value, what)
+    if milli > MILLI:
+        raise Invalid(f"{what} = {value!r} is more than all", hint="write a share from 0 to 1, such as 0.8")
+    return milli
+
+
+def _length(value: Any, what: str) -> int:
+    micros = parse_time(value, what)
+    if not micros:
+        raise Invalid(f"{what} = {value!r} is no time at all", hint=f'write {what} = "10min"')
+    return micros
+
+
 #: Every key there is, as `section.key`, with its reader. The order is that of the reference page.
 KEYS: dict[str, Any] = {
     "state": _path,
@@ -204,6 +251,14 @@ KEYS: dict[str, Any] = {
     "policy.order": _text,
     "policy.discipline": _discipline,
     "policy.placement": _text,
+    "joint.objective": _one_of("weighted_completion", "makespan", "utilisation"),
+    "joint.u_min": _share,
+    "joint.horizon": _length,
+    "joint.every": _length,
+    "joint.jobs": _whole(1, 256),
+    "joint.steps": _whole(1, 10_000_000),
+    "joint.seed": _whole(0, 2**31 - 1),
+    "joint.solver": _one_of("search", "lists", "cpsat"),
     "node.name": _name,
     "node.cpus": parse_milli,
     "node.memory": _size,
@@ -315,7 +370,7 @@ def _read(source: str, raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def _build(values: Mapping[str, Any]) -> Settings:
     parts: dict[str, Any] = {}
-    for section in ("policy", "node", "http"):
+    for section in ("policy", "joint", "node", "http"):
         inner = {k.partition(".")[2]: v for k, v in values.items() if k.startswith(section + ".")}
         default = next(f.default for f in fields(Settings) if f.name == section)
         parts[section] = replace(default, **inner)  # type: ignore[type-var]

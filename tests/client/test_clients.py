@@ -118,6 +118,7 @@ class TestCalls:
         assert client.why("a/fit[3]")["task"] == "a/fit[3]"
 
     def test_policy_and_overrides(self, client: Any, service: Service) -> None:
+        assert client.policy()["order"] == "joint"
         assert client.set_policy("priority > srpt", "strict")["order"] == "priority > srpt"
         assert client.set_policy("fcfs", placement="spread")["placement"] == "spread"
         made = client.override("boost", "a", "urgent", ttl=60_000_000)

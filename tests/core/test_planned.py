@@ -164,7 +164,7 @@ def test_why_cites_the_plan(drive) -> None:
     assert "number 2 of 2 in plan p1: planned on n1 in 10.0 s" in queued
     assert "gap 20.0 %" in queued
     assert "no plan can, the highest possible is at most 60.00 %" in queued
-    assert "attempt 1 on n1: number 1 of 2 in plan p1, as planned" in running
+    assert "attempt 1 on n1: number 1 of 2 in plan p1, as planned; weighted_completion" in running
 
 
 def test_a_plan_survives_a_snapshot(drive) -> None:

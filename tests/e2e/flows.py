@@ -351,3 +351,37 @@ def holder(gate: str) -> int:
 @workflow
 def holds(gate: str) -> int:
     return needs(holder(gate))
+
+
+# ── a plan ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@task(cpu=4, estimate=1)
+def holds_all(path: str) -> int:
+    await_file(path)
+    return 0
+
+
+@task(cpu=4, estimate=5)
+def short() -> int:
+    return 1
+
+
+@task(cpu=4, estimate=6)
+def opens(path: str) -> list:
+    return [1, 2, 3, 4]
+
+
+@task(cpu=4, estimate=1)
+def tiny(opened: list) -> int:
+    return 2
+
+
+@workflow
+def weighed(path: str) -> int:
+    """The greedy order takes `short` first; four wait for `opens`, so the plan takes that."""
+    holds_all(path)
+    found = opens(path)
+    for _ in range(4):
+        tiny(found)
+    return short()

@@ -225,6 +225,9 @@ class FakeScheduler:
     def stats(self) -> dict[str, Any]:
         return {"ready": True, "decisions": 7}
 
+    def policy(self) -> dict[str, Any]:
+        return {"order": "joint", "discipline": "skip", "placement": "best_fit", "plan": None}
+
     async def set_policy(self, order: str, discipline: str, placement: str, by: str) -> dict[str, Any]:
         if "nonsense" in order:
             raise Invalid(f"there is no order {order!r}", hint="known: fcfs, srpt, priority")

@@ -28,6 +28,7 @@ from headway.domain.resources import Node
 from headway.errors import HeadwayError, Unavailable
 from headway.execute.agent import Agent
 from headway.execute.machine import this_machine
+from headway.roles.planning import aim_of
 from headway.roles.team import Team
 from headway.service.identity import OWNER
 from headway.settings import Settings, load
@@ -108,6 +109,7 @@ class _Session:
             discipline=policy.discipline,
             placement=policy.placement,
             tables=self._settings.tables,
+            aim=aim_of(self._settings.joint),
         )
         agent = Agent(node, self._folder, address, site=self._settings.site)
         try:

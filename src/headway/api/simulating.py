@@ -13,9 +13,10 @@ from headway.bus.messages import Call, NodesBody, OfferBody, ReportBody
 from headway.bus.names import PLANNER, SCHEDULER
 from headway.core import events
 from headway.core.events import Event
+from headway.core.policy import Policy
 from headway.domain.codec import workflow_from_json
 from headway.domain.resources import Demand
-from headway.domain.units import parse_time
+from headway.domain.units import parse_time, show_milli
 from headway.domain.workflow import Workflow
 from headway.errors import Invalid
 from headway.execute.machine import this_machine
@@ -124,6 +125,10 @@ def simulate_workflow(
     trace, notes = workflows.read(workflow.workflow, workflow.refs, durations=taken, items=items)
     policy = settings.policy
     usual = f"{policy.order}, {policy.discipline}, placement={policy.placement}"
+    if Policy(policy.order).planned:
+        aim = settings.joint
+        usual += f", objective={aim.objective}, u_min={show_milli(aim.u_min)}, horizon={aim.horizon}us, every={aim.every}us"
+        usual += f", jobs={aim.jobs}, steps={aim.steps}, solver={aim.solver}, plan_seed={aim.seed}"
     return compare(
         trace, nodes, list(policies) or [usual], rules=rules, injected=injected, notes=notes, solvers=named
     )

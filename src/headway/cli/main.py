@@ -16,7 +16,15 @@ from pathlib import Path
 
 import typer
 
-from headway.cli import demo, listing_commands, plan_command, run_commands, service_commands, simulate_command
+from headway.cli import (
+    demo,
+    listing_commands,
+    plan_command,
+    policy_command,
+    run_commands,
+    service_commands,
+    simulate_command,
+)
 from headway.errors import HeadwayError
 
 USAGE, INTERNAL, INTERRUPTED, BROKEN_PIPE = 2, 70, 130, 141
@@ -54,6 +62,7 @@ demo.register(app)
 run_commands.register(app)
 service_commands.register(app)
 listing_commands.register(app)
+policy_command.register(app)
 simulate_command.register(app)
 plan_command.register(app)
 

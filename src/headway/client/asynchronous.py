@@ -169,6 +169,11 @@ class AsyncClient:
         view: View = await self._ask(calls.ready())
         return view
 
+    async def policy(self) -> View:
+        """What is in force: order, discipline, placement, and the plan under `joint` (else None)."""
+        view: View = await self._ask(calls.policy())
+        return view
+
     async def set_policy(self, order: str, discipline: str = "skip", placement: str = "") -> View:
         """Change who goes first, and (unless empty) which of the nodes with room is best."""
         view: View = await self._ask(calls.set_policy(order, discipline, placement))

@@ -126,6 +126,10 @@ def ready() -> Request:
     return _get("/v1/health/ready")
 
 
+def policy() -> Request:
+    return _get("/v1/policy")
+
+
 def set_policy(order: str, discipline: str, placement: str) -> Request:
     body = {"order": order, "discipline": discipline, "placement": placement}
     return _send("PUT", "/v1/policy", body, repeatable=True)

@@ -164,6 +164,11 @@ class Client:
         view: View = self._ask(calls.ready())
         return view
 
+    def policy(self) -> View:
+        """What is in force: order, discipline, placement, and the plan under `joint` (else None)."""
+        view: View = self._ask(calls.policy())
+        return view
+
     def set_policy(self, order: str, discipline: str = "skip", placement: str = "") -> View:
         """Change who goes first, and (unless empty) which of the nodes with room is best."""
         view: View = self._ask(calls.set_policy(order, discipline, placement))

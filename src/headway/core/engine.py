@@ -177,6 +177,10 @@ class Engine:
         policy = self.world.policy
         return {"order": policy.text, "discipline": policy.discipline, "placement": policy.placement.name}
 
+    def plan_view(self, now: int) -> dict[str, Any] | None:
+        """The plan in force with what is left of it, as plain JSON; None without one."""
+        return explain.plan_view(self.world, now)
+
     def counts(self) -> dict[str, int]:
         """Tasks by state, leases, members called back, and stale events since the start."""
         world = self.world

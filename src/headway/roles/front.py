@@ -145,6 +145,11 @@ class SchedulerFront:
         """Counts of the engine."""
         return {"steps": self._loop.steps, **self._scheduler.engine.counts()}
 
+    def policy(self) -> View:
+        """What is in force, and the plan under `joint`."""
+        engine = self._scheduler.engine
+        return {**engine.policy(), "plan": engine.plan_view(self._loop.now())}
+
     async def set_policy(self, order: str, discipline: str, placement: str, by: str) -> View:
         """Change the policy from now on; an empty placement leaves that as it is."""
         body = {"order": order, "discipline": discipline, "by": by}

@@ -27,6 +27,7 @@ from headway.bus.topics import executor_name
 from headway.core import events, standing
 from headway.core.decisions import Dropped, Lost, Preempt, Recall, Spare, Start, Stop
 from headway.core.engine import LOGIC, Engine
+from headway.core.joint.record import PlanRecord
 from headway.core.world import KEEP_FINISHED
 from headway.domain.override import Override
 from headway.domain.resources import Demand
@@ -244,6 +245,10 @@ class Scheduler:
                 if item.kind == "configure":
                     self.configured, self.tables = policy, tables
                 return self.engine.policy()
+            if item.kind == "plan":
+                plan = PlanRecord.from_tree(body)
+                self.engine.apply(events.PlanSet(plan), now)
+                return {"id": plan.id}
             if item.kind == "override":
                 override = Override(**body)
                 self.engine.apply(events.OverrideApplied(override), now)

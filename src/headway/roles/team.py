@@ -13,14 +13,17 @@ from headway.bus import topics
 from headway.bus.client import MqttBus
 from headway.bus.endpoint import LEASE, Endpoint
 from headway.bus.messages import Presence
+from headway.bus.names import PLANNER, SCHEDULER
 from headway.bus.port import Address
 from headway.core.engine import Engine
+from headway.core.joint.horizon import Aim
 from headway.errors import HeadwayError
 from headway.journal.port import Journal
 from headway.roles.feed import Feed
 from headway.roles.front import PlannerFront, SchedulerFront
 from headway.roles.loop import BlobWriter, RoleLoop
 from headway.roles.planner import Planner
+from headway.roles.planning import Planning
 from headway.roles.resource_manager import ResourceManager
 from headway.roles.scheduler import Scheduler
 from headway.roles.step import Role, Step
@@ -48,6 +51,7 @@ class Team:
         site: As in the topics.
         order, discipline, placement: The policy that the settings ask for; an operator may have changed it since, and that stays
             until the settings change.
+        aim: What plans are made for where the order is `joint`.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class Team:
         discipline: str,
         placement: str = "best_fit",
         tables: Mapping[str, Any] | None = None,
+        aim: Aim | None = None,
     ) -> None:
         self.feed = Feed()
         #: Called with each run that finished, once that is on disk: what only a resume would need can go.
@@ -75,12 +80,12 @@ class Team:
             "placement": placement,
             "tables": dict(tables or {}),
         }
+        told = {PLANNER: self._planned, SCHEDULER: self._scheduled}
         self._loops = {
-            role.name: RoleLoop(
-                role, journal, blobs, epoch, on_step=self._planned if role is self.planner else None
-            )
+            role.name: RoleLoop(role, journal, blobs, epoch, on_step=told.get(role.name))
             for role in self._roles()
         }
+        self.planning = Planning(self._loops[SCHEDULER], self.scheduler, aim or Aim())
         self._endpoints: dict[str, Endpoint] = {}
         self._running: list[asyncio.Task[None]] = []
         self._vigils: set[asyncio.Task[None]] = set()
@@ -113,6 +118,7 @@ class Team:
             await endpoint.start()
             loop.attach(endpoint)
             self._running.append(asyncio.create_task(self._run(loop), name=name))
+        self.planning.start()
         await self._loops["scheduler"].call("configure", self._policy)
         for hello in self.resource_manager.nodes.values():
             self._watch(hello.node.name, hello.incarnation, LEASE / 1e6 + GRACE_SECONDS)
@@ -124,6 +130,9 @@ class Team:
             # What was not committed was neither acknowledged nor published: a restart takes it up from the journal.
             log.exception("the %s ended by a defect", loop.role.name)
             self.failed.set()
+
+    def _scheduled(self, _: Step) -> None:
+        self.planning.stepped()
 
     def _planned(self, step: Step) -> None:
         if step.changes:
@@ -169,6 +178,7 @@ class Team:
         """End each loop after its step, with a snapshot, and disconnect."""
         for vigil in self._vigils:
             vigil.cancel()
+        await self.planning.stop()
         for loop in self._loops.values():
             loop.stop()
         if self._running:

@@ -18,6 +18,7 @@ import uvloop
 from headway.bus.port import Address, parse_url
 from headway.errors import HeadwayError
 from headway.execute.files import drop_checkpoints
+from headway.roles.planning import aim_of
 from headway.roles.team import Team
 from headway.service import lifeline
 from headway.service.http import make_app
@@ -58,6 +59,7 @@ def build_team(settings: Settings, journal: SqliteJournal, blobs: Blobs, address
         discipline=settings.policy.discipline,
         placement=settings.policy.placement,
         tables=settings.tables,
+        aim=aim_of(settings.joint),
     )
 
 

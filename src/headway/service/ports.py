@@ -76,6 +76,10 @@ class SchedulerPort(Protocol):
 
     def stats(self) -> View: ...
 
+    def policy(self) -> View:
+        """`{"order", "discipline", "placement", "plan"}`; the plan is None unless one is followed."""
+        ...
+
     async def set_policy(self, order: str, discipline: str, placement: str, by: str) -> View: ...
 
     async def override(self, body: View) -> View:

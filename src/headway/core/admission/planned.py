@@ -199,8 +199,12 @@ def _reason(
     return Reason(
         "planned",
         (
+            ("bound", plan.record.bound),
+            ("cost", plan.record.cost),
+            ("gap", plan.record.gap),
             ("late", now - row.start),
             ("node", space.name),
+            ("objective", plan.record.objective),
             ("of", len(plan.record.rows)),
             ("placement", placement),
             ("plan", plan.record.id),

@@ -5,6 +5,7 @@ contradict a decision. `task` begins; `waiting` says what keeps a queued task; `
 """
 
 from headway.core.explain.nodes import node_view
+from headway.core.explain.plan import view as plan_view
 from headway.core.explain.task import Explanation, why
 
-__all__ = ["Explanation", "node_view", "why"]
+__all__ = ["Explanation", "node_view", "plan_view", "why"]

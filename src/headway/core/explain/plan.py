@@ -59,6 +59,24 @@ def summary(world: World, now: int) -> dict[str, Any]:
     }
 
 
+def view(world: World, now: int) -> dict[str, Any] | None:
+    """The plan in force with what is left of it, for a listing; None without one."""
+    if world.plan is None:
+        return None
+    found = summary(world, now)
+    rows = [
+        {
+            "rank": rank + 1,
+            "task": task,
+            "state": str(world.tasks[task].state),
+            "node": row.node,
+            "start": row.start,
+        }
+        for task, (rank, row) in world.plan.rows.items()
+    ]
+    return {**found, "text": worth(found), "rows": rows}
+
+
 def kept_for(world: World, entry: Entry, spaces: list[Space], now: int) -> dict[int, str]:
     """Nodes on which the task has room that the plan keeps: number of the node -> for whom. From the very function that
     placing asks."""
@@ -81,6 +99,18 @@ def plan_lines(plan: dict[str, Any]) -> list[str]:
     )
     first = f"number {plan['rank']} of {plan['of']} in plan {plan['id']}: planned on {plan['node']} {when}"
     return [f"{first}, {_because(plan['because'])}", worth(plan)]
+
+
+def placed_text(placed: dict[str, Any]) -> str:
+    """Why a planned task was placed, from the reason of its start."""
+    late = placed["late"]
+    when = (
+        f"{show_time(abs(late))} {'later' if late > 0 else 'earlier'} than planned" if late else "as planned"
+    )
+    there = "" if placed["node"] == placed["planned_node"] else f" (planned for {placed['planned_node']})"
+    objective = placed["objective"]
+    value = f"{objective} {amount(objective, placed['cost'])}, gap {placed['gap'] / 10_000:.1f} %"
+    return f"number {placed['rank']} of {placed['of']} in plan {placed['plan']}{there}, {when}; {value}"
 
 
 def worth(plan: dict[str, Any]) -> str:

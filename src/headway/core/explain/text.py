@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from headway.core.explain.plan import plan_lines
+from headway.core.explain.plan import placed_text, plan_lines
 from headway.core.explain.preempted import preempted_lines
 from headway.core.ordering import shown
 from headway.core.placement import placements
@@ -125,14 +125,7 @@ def _because(placed: dict[str, Any]) -> str:
         ahead = f" without delaying {placed['for']}" if "for" in placed else ""
         return f"backfilled{ahead}, {_left(placed['placement'], placed['score'])}"
     if placed["code"] == "planned":
-        late = placed["late"]
-        when = (
-            f"{show_time(abs(late))} {'later' if late > 0 else 'earlier'} than planned"
-            if late
-            else "as planned"
-        )
-        there = "" if placed["node"] == placed["planned_node"] else f" (planned for {placed['planned_node']})"
-        return f"number {placed['rank']} of {placed['of']} in plan {placed['plan']}{there}, {when}"
+        return placed_text(placed)
     if placed["code"] == "beside_plan":
         ahead = f"without delaying the {placed['waiting']} that wait in plan {placed['plan']}"
         return f"{ahead}, {_left(placed['placement'], placed['score'])}"

@@ -9,4 +9,8 @@ listing   lists by priority rules
 search    lists by local search
 reasons   why a plan starts a job when it does
 port      how any solver is asked, and what it must answer
+codec     problems and answers as JSON, for a solver in another process
+horizon   from the engine's state to a problem, and from an answer to a plan of its tasks
+record    that plan as the engine follows it and the journal keeps it
+pools     tasks and pool changes in one plan
 """

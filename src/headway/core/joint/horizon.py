@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from heapq import nsmallest
 
 from headway.core.admission.outlook import expected_end, fits_at
-from headway.core.joint.plan import Plan, faults
+from headway.core.joint.plan import cost, faults
 from headway.core.joint.port import Answer, Budget
 from headway.core.joint.problem import PPM, Edge, Held, Job, Objective, Place, Problem
 from headway.core.joint.reasons import reason
@@ -189,7 +189,7 @@ def record(seen: Look, answer: Answer, aim: Aim, ident: str, changes: tuple[Chan
         Invalid: The answer is no sound plan of that problem.
     """
     problem, plan = seen.problem, answer.plan
-    _sound(problem, plan)
+    _sound(problem, answer)
     by_start = sorted(range(len(seen.tasks)), key=lambda job: (plan.starts[job], _depth(problem, job), job))
     rows = tuple(
         Row(
@@ -208,10 +208,13 @@ def record(seen: Look, answer: Answer, aim: Aim, ident: str, changes: tuple[Chan
     )  # fmt: skip
 
 
-def _sound(problem: Problem, plan: Plan) -> None:
+def _sound(problem: Problem, answer: Answer) -> None:
+    plan = answer.plan
     count, places = len(problem.jobs), range(len(problem.places))
     if len(plan.starts) != count or len(plan.places) != count or any(at not in places for at in plan.places):
         raise Invalid(f"the answer is not a start and a place for each of {count} jobs")
+    if not 0 <= answer.bound <= answer.cost == cost(problem, plan):
+        raise Invalid(f"the answer says that its plan costs {answer.cost}, and nothing below {answer.bound}")
     wrong = faults(problem, plan)
     if wrong:
         raise Invalid(f"the answer is not a sound plan: {wrong[0]}", hint="the plan in force stays")

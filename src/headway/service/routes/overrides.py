@@ -26,6 +26,19 @@ OVERRIDE_EXAMPLE = {
 }
 
 
+PLAN_EXAMPLE = {
+    "id": "p-7f3a9c01",
+    "objective": "weighted_completion",
+    "cost": 524000000000,
+    "bound": 411593750000,
+    "gap": 214515,
+    "solver": "search",
+    "rows": [
+        {"rank": 1, "task": "train-7f3a9c/fit", "state": "queued", "node": "local", "start": 1764003600000000}
+    ],
+}
+
+
 @router.post(
     "/overrides",
     status_code=201,
@@ -50,6 +63,20 @@ async def override(body: OverrideBody, ports: Ports, by: Principal) -> dict[str,
 )
 async def revert(id: str, ports: Ports, by: Principal) -> dict[str, Any]:
     return await ports.scheduler.revert(id, by)
+
+
+@router.get(
+    "/policy",
+    summary="The policy in force",
+    responses={
+        200: example(
+            {"order": "joint", "discipline": "skip", "placement": "best_fit", "plan": PLAN_EXAMPLE},
+            "With the plan that is followed, if the order is `joint` and there is one.",
+        )
+    },
+)
+async def policy_in_force(ports: Ports) -> dict[str, Any]:
+    return ports.scheduler.policy()
 
 
 @router.put(
