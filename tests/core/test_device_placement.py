@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headway.core.placement.fgd import Fgd
-from headway.core.placement.fleet import Ask, Fleet, Machine, Placed, Placer, State
+from headway.core.placement.fleet import Ask, Fleet, Machine, Placed, Placer, State, ranked
 from headway.core.placement.least_left import LeastLeft
 from headway.core.placement.min_waste import MinWaste
 from headway.core.placement.mix import Mix
@@ -81,6 +81,26 @@ def test_the_score_is_the_sigmoid_of_the_published_plug_in() -> None:
         drop = np.array([delta * rule.total])
         wanted = math.floor(100 / (1 + math.exp(-delta / 1000)))
         assert rule.rank(drop, np.array([0]))[0] == wanted
+
+
+def test_the_quick_way_for_one_node_gives_what_the_columns_give() -> None:
+    fleet = Fleet(MACHINES)
+    rule = Fgd(fleet, HISTORY)
+    rng = random.Random(4)
+    seen = 0
+    for _ in range(300):
+        number = rng.randrange(len(MACHINES))
+        machine = MACHINES[number]
+        free = [rng.choice([0, 190, 470, 530, 810, 1000, 1000]) for _ in range(machine.devices)]
+        fleet.write(number, rng.randrange(machine.cpu + 1), machine.memory, free)
+        ask, row = rng.choice(HISTORY), np.array([number])
+        if fleet.fits(ask, row)[0]:
+            seen += 1
+            state = fleet.rows(row)
+            rank, device = ranked(rule, ask, state, rule.badness(state))
+            wanted = (int(rank[0]), int(device[0]))
+            assert rule.one(ask, int(state.cpu[0]), free, int(state.model[0])) == wanted
+    assert seen > 100
 
 
 def test_the_mix_keeps_the_frequent_classes_and_drops_the_tail() -> None:

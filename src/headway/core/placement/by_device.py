@@ -36,31 +36,43 @@ class ByDevice:
         self._fleet: Fleet
         self._rule: Rule
         self._bad: Ints
+        self._models_of: list[int] = []
         self._alike: list[Space] = []
         self._asks: dict[int, Ask] = {}
 
     def renew(self, deciding: bool) -> int:
-        """Brings rows and, for a decision, the rule up to date."""
-        nodes = self._nodes
+        """Brings the rule up to date; for a decision also what it remembers."""
         if self._built != self._of():
             self._build()
-        elif nodes.behind:
+        if deciding and self._rule.watches:
+            self._write_behind()
+            if self._rule.stale(self._fleet):
+                self._measure()
+        return self._era
+
+    def scores(self, shape: Shape, spaces: list[Space]) -> tuple[Ints, Ints | None]:
+        """What the rule thinks of each node, negative, as smaller is better; and the device that a share takes."""
+        ask = self._ask(shape)
+        if len(spaces) == 1:
+            space = spaces[0]
+            free = _positive(space)
+            found = self._rule.one(ask, space.cpu, free, self._models_of[space.index])
+            if found is not None:
+                return np.array((-found[0],), np.int64), np.array((found[1],)) if ask.share else None
+        self._write_behind()
+        rows = np.array([space.index for space in spaces], np.int64)
+        rank, device = ranked(self._rule, ask, self._fleet.rows(rows), self._bad[rows])
+        return -rank, device if ask.share else None
+
+    def _write_behind(self) -> None:
+        nodes = self._nodes
+        if nodes.behind:
             changed = list(nodes.behind)
             for index in changed:
                 self._write(nodes.all[index])
             rows = np.array(changed, np.int64)
             self._bad[rows] = self._rule.badness(self._fleet.rows(rows))
             nodes.behind.clear()
-        if deciding and self._rule.stale(self._fleet):
-            self._measure()
-        return self._era
-
-    def scores(self, shape: Shape, spaces: list[Space]) -> tuple[Ints, Ints | None]:
-        """What the rule thinks of each node, negative, as smaller is better; and the device that a share takes."""
-        ask = self._ask(shape)
-        rows = np.array([space.index for space in spaces], np.int64)
-        rank, device = ranked(self._rule, ask, self._fleet.rows(rows), self._bad[rows])
-        return -rank, device if ask.share else None
 
     def tree(self) -> Any:
         """What the rule remembers, if it is of the present nodes and mix."""
@@ -93,6 +105,7 @@ class ByDevice:
         self._fleet = Fleet(
             [Machine(one.cpu_size, one.memory_size, len(one.devices), names[one.index]) for one in nodes.all]
         )
+        self._models_of = self._fleet.sizes.model.tolist()
         for space in nodes.all:
             self._write(space)
         nodes.behind.clear()
@@ -109,8 +122,7 @@ class ByDevice:
 
     def _write(self, space: Space) -> None:
         if space.open:
-            free = [max(free, 0) for free in space.devices]
-            self._fleet.write(space.index, max(space.cpu, 0), max(space.memory, 0), free)
+            self._fleet.write(space.index, max(space.cpu, 0), max(space.memory, 0), _positive(space))
         else:
             self._fleet.write(space.index, 0, 0, [0] * len(space.devices))
 
@@ -122,6 +134,11 @@ class ByDevice:
             found = Ask(demand.cpu, demand.memory, demand.devices, milli, models)
             self._asks[shape.id] = found
         return found
+
+
+def _positive(space: Space) -> list[int]:
+    """Free milli by device, none below zero (a node that shrank under what it runs)."""
+    return [max(free, 0) for free in space.devices]
 
 
 def _name(number: int) -> str:

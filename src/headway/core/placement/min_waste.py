@@ -57,6 +57,7 @@ class MinWaste:
     """
 
     fullest = False
+    watches = True
 
     def __init__(self, fleet: Fleet, history: Iterable[Ask | tuple[Ask, int]]) -> None:
         mix = Mix.of(history)
@@ -96,6 +97,10 @@ class MinWaste:
             return False
         self._weights = weights
         return True
+
+    def one(self, ask: Ask, cpu: int, devices: list[int], model: int) -> tuple[int, int] | None:
+        """No quicker way."""
+        return None
 
     def tree(self) -> Any:
         """The epoch and the weights taken in it: the fleet has changed since."""

@@ -84,7 +84,9 @@ class Columns:
         self.per = self._column("gpu")
         self._levels, self._level = np.unique(self._column("milli"), return_inverse=True)
         shape = (len(fleet.models), len(self.asks))
-        self._allowed: Bools = np.array(
+        self.milli = self._column("milli")
+        #: By model: which classes may run on it.
+        self.allowed: Bools = np.array(
             [fleet.allowed(ask.models) for ask in self.asks], dtype=bool
         ).T.reshape(shape)
 
@@ -101,6 +103,6 @@ class Columns:
         fits = enough.sum(axis=1)[:, self._level] >= self.devices
         fits &= state.cpu[:, None] >= self.cpu
         fits &= state.memory[:, None] >= self.memory
-        fits &= self._allowed[state.model]
+        fits &= self.allowed[state.model]
         usable: Ints = held * fits
         return usable
