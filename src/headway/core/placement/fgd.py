@@ -42,10 +42,12 @@ class Fgd(Memoryless):
         self.total = sum(mix.counts)
         self._columns = Columns(mix, fleet)
         self._steps = _steps(self.total)
-        # For `one`: what a device with so much free has for each class, and whether it counts as one of its devices.
+        # For `one`: what a device with so much free has for each class, and behind these whether it counts as one of
+        # its devices; and by model the weights of the classes.
         free = np.arange(MILLI + 1, dtype=np.int64)[:, None]
-        self._counts = (free >= self._columns.milli).astype(np.int64)
-        self._holds = free * self._counts
+        counts = (free >= self._columns.milli).astype(np.int64)
+        self._table = np.concatenate([free * counts, counts], axis=1)
+        self._weights = self._columns.counts * self._columns.allowed
 
     def badness(self, state: State) -> Ints:
         """Fragmentation in milli, times the weight of the whole mix."""
@@ -55,27 +57,27 @@ class Fgd(Memoryless):
 
     def one(self, ask: Ask, cpu: int, devices: list[int], model: int) -> tuple[int, int] | None:
         """A device's part is looked up, so a node is a few sums over the classes."""
-        columns = self._columns
-        amounts = np.array(devices, np.int64)
-        holds, counts = self._holds[amounts].sum(axis=0), self._counts[amounts].sum(axis=0)
-        weights = columns.counts * columns.allowed[model]
-        before = int((holds * (counts >= columns.devices)) @ (weights * (cpu >= columns.cpu)))
-        weights = weights * (cpu - ask.cpu >= columns.cpu)
+        columns, table = self._columns, self._table
+        width = len(columns.counts)
+        has = np.add.reduce(table[devices], axis=0)
+        weights = self._weights[model]
+        usable = has[:width] * (has[width:] >= columns.devices)
+        before = int(usable @ (weights * (cpu >= columns.cpu)))
         chosen: list[int] = []
         if ask.share:  # of devices with as much free, the first
             chosen = [i for i, free in enumerate(devices) if free >= ask.milli and free not in devices[:i]]
-            was = amounts[chosen]
-            now = was - ask.milli
-            holds = holds - self._holds[was] + self._holds[now]
-            counts = counts - self._counts[was] + self._counts[now]
+            was = np.array([devices[i] for i in chosen], np.int64)
+            has = has - table[was] + table[was - ask.milli]
         elif ask.devices:
-            holds = holds - ask.devices * self._holds[MILLI]
-            counts = counts - ask.devices * self._counts[MILLI]
-        after = (holds * (counts >= columns.devices)) @ weights
+            has = has - ask.devices * table[MILLI]
+        usable = has[..., :width] * (has[..., width:] >= columns.devices)
+        after = usable @ (weights * (cpu - ask.cpu >= columns.cpu))
         drops = ask.gpu * self.total + after - before  # what is free shrinks by what is taken
-        scores = np.atleast_1d(np.searchsorted(self._steps, drops, side="right"))
+        scores = self._steps.searchsorted(drops, side="right")
+        if not chosen:
+            return int(scores), 0
         best = int(scores.argmax())
-        return int(scores[best]), chosen[best] if chosen else 0
+        return int(scores[best]), chosen[best]
 
     def rank(self, before: Ints, after: Ints) -> Ints:
         """The plug-in's score, 0 to 100; 50 changes nothing."""

@@ -95,8 +95,13 @@ class Sights:
 
     def _of(self, shape: Shape, space: Space) -> Sight:
         sight = self._sight(shape, self.scorer.renew(deciding=False))
-        if sight.version[space.index] != space.version:
-            self._score(shape, sight, [space])
+        index = space.index
+        if sight.version[index] != space.version:
+            scores, devices = self.scorer.scores(shape, [space])
+            sight.version[index] = space.version
+            sight.score[index] = scores[0]
+            if devices is not None:
+                sight.device[index] = int(devices[0])
         return sight
 
     def _sight(self, shape: Shape, era: int) -> Sight:
