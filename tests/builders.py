@@ -20,7 +20,7 @@ from headway.core.events import (
 )
 from headway.domain.override import Override, OverrideKind
 from headway.domain.resources import Demand, Node
-from headway.domain.task import Task
+from headway.domain.task import Task, Variant
 from headway.domain.units import MILLI, SECOND, parse_bytes
 from headway.domain.where import parse_where
 
@@ -46,15 +46,24 @@ def task(
     kind: str = "k",
     seconds: float | None = None,
     where: str | Sequence[str] = (),
+    variants: Sequence[Mapping[str, Any]] = (),
     **fields: Any,
 ) -> Task:
-    """A task `r/<name>`; `seconds` is its estimate. Other fields as in `Task`."""
+    """A task `r/<name>`; `seconds` is its estimate. Each variant has its own demand, `seconds` and `where`. Other
+    fields as in `Task`."""
     after = tuple(one if "/" in one else f"{run}/{one}" for one in fields.pop("after", ()))
     estimate = None if seconds is None else int(seconds * SECOND)
     asked = demand(cpu, gpu, memory, other)
+    fields["variants"] = tuple(variant(**said) for said in variants)
     return Task(
         f"{run}/{name}", kind, asked, estimate=estimate, after=after, where=parse_where(where), **fields
     )
+
+
+def variant(seconds: float | None = None, where: str | Sequence[str] = (), **asked: Any) -> Variant:
+    """One way in which a test's task may run."""
+    estimate = None if seconds is None else int(seconds * SECOND)
+    return Variant(demand(**asked), estimate, parse_where(where))
 
 
 def node(

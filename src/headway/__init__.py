@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headway.authoring.context import checkpoint as checkpoint
     from headway.authoring.context import progress as progress
+    from headway.authoring.context import variant as variant
     from headway.authoring.decorators import task as task
     from headway.authoring.decorators import workflow as workflow
     from headway.authoring.shell import shell as shell
@@ -26,10 +27,21 @@ _EXPORTS = {
     "progress": "headway.authoring.context",
     "shell": "headway.authoring.shell",
     "task": "headway.authoring.decorators",
+    "variant": "headway.authoring.context",
     "workflow": "headway.authoring.decorators",
 }
 
-__all__ = ["AsyncClient", "Client", "HeadwayError", "checkpoint", "progress", "shell", "task", "workflow"]
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "HeadwayError",
+    "checkpoint",
+    "progress",
+    "shell",
+    "task",
+    "variant",
+    "workflow",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from headway import checkpoint, progress, shell, task, workflow
+from headway import checkpoint, progress, shell, task, variant, workflow
 from headway.authoring import context
 from headway.authoring.shell import CommandFailed, ShellResult, command_line
 from headway.errors import Invalid
@@ -117,6 +117,7 @@ class Kept:
     """A holder that remembers."""
 
     def __init__(self) -> None:
+        self.variant = 1
         self.value: Any = None
         self.done: list[float] = []
 
@@ -140,7 +141,9 @@ def test_outside_a_worker_progress_and_checkpoint_do_nothing() -> None:
 def test_in_a_worker_they_reach_the_holder_also_from_the_task_s_own_threads() -> None:
     import threading
 
+    assert variant() == 0
     with context.use(holder := Kept()):
+        assert variant() == 1
         assert checkpoint.load("first") == "first"
         thread = threading.Thread(target=lambda: (progress(0.25), checkpoint([1])))
         thread.start()

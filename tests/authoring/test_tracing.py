@@ -12,6 +12,7 @@ from headway import shell, task, workflow
 from headway.authoring.tracing import Traced
 from headway.authoring.values import decode
 from headway.domain.codec import workflow_from_json, workflow_to_json
+from headway.domain.resources import Demand
 from headway.domain.units import SECOND
 from headway.domain.workflow import DictOf, ListOf, Output, Retry, Value
 from headway.errors import Invalid
@@ -365,6 +366,14 @@ def test_a_workflow_that_raises_raises_its_own_error_and_leaves_no_trace_behind(
         ({"priority": "high"}, "task 'f': priority='high'", None),
         ({"at_most_once": 1}, "task 'f': at_most_once=1 is not True or False", None),
         ({"at_most_once": True, "retries": 1}, "cannot be at_most_once and have retries", None),
+        ({"variants": [{"gpu": 1}]}, "task 'f': it has 1 variants, not 2 to 8", "dict(gpu=1"),
+        (
+            {"variants": [{"gpu": 1}, {"gpus": 1}]},
+            "task 'f': variant 2 has no option 'gpus'",
+            "did you mean 'gpu'?",
+        ),
+        ({"variants": [{"gpu": 1}, {"cpu": "x"}]}, "task 'f': variant 2: cpu='x' is not a number", None),
+        ({"variants": "gpu"}, "task 'f': variants='gpu' is not a list of dicts", None),
         ({"where": "zone = a"}, "task 'f': where='zone = a': '=' means nothing here, at character 6", "=="),
         ({"resources": ["license"]}, "task 'f': resources=['license']", None),
         ({"resources": {"cpu": 1}}, "resources has 'cpu', which has an option of its own", "write cpu="),
@@ -379,6 +388,28 @@ def test_options_that_make_no_sense_name_the_task(
         task(**options)(f)
     assert message in caught.value.message
     assert hint is None or hint in (caught.value.hint or "")
+
+
+def test_a_variant_takes_what_it_does_not_say_from_beside_it() -> None:
+    @task(
+        memory="1GiB",
+        where="zone == a",
+        variants=[{"gpu": 1, "estimate": 10}, {"cpu": 16, "where": "zone == b"}],
+    )
+    def f() -> int: ...  # type: ignore[empty-body]
+
+    first, second = f.options.variants
+    assert (first.demand, first.estimate, first.where) == (
+        Demand(1000, 2**30, 1000),
+        10_000_000,
+        ("zone == a",),
+    )
+    assert (second.demand, second.estimate, second.where) == (Demand(16_000, 2**30), None, ("zone == b",))
+    assert (f.options.demand, f.options.estimate, f.options.where) == (
+        first.demand,
+        first.estimate,
+        first.where,
+    )
 
 
 def test_what_cannot_be_a_task_or_a_workflow_is_refused() -> None:

@@ -1,7 +1,5 @@
 """Workflows as JSON: what is written comes back equal, and what a stranger sends is refused at its place."""
 
-
-
 from __future__ import annotations
 
 import json
@@ -27,6 +25,7 @@ from headway.domain.codec import (
 )
 from headway.domain.resources import Demand, Node
 from headway.domain.results import Ref
+from headway.domain.task import Variant
 from headway.domain.workflow import DictOf, ListOf, Output, Retry, TaskSpec, Value, Workflow
 from headway.errors import Invalid
 
@@ -35,6 +34,8 @@ amounts = st.integers(0, 2**62)
 names = st.from_regex(r"[a-z_][a-z0-9_.\-]{0,8}", fullmatch=True)
 named = st.dictionaries(names, st.integers(1, 2**62), max_size=3).map(lambda d: tuple(sorted(d.items())))
 demands = st.builds(Demand, amounts, amounts, st.sampled_from([0, 300, 1000, 4000]), named)
+wishes = st.sampled_from([(), ("gpu_type in (a100, h100)", "zone != eu-1")])
+estimates = st.none() | amounts
 refs = st.one_of(
     st.builds(
         Ref, st.just("json"), st.none() | st.integers() | st.text(), amounts, st.none() | amounts, st.text()
@@ -73,8 +74,17 @@ def workflows(draw: st.DrawFn) -> Workflow:
             "timeout": draw(st.none() | st.integers(1, 2**40)),
             "at_most_once": draw(st.booleans()) and not retry.limit,
             "kwargs": tuple(draw(st.dictionaries(names, trees, max_size=2)).items()),
-            "where": draw(st.sampled_from([(), ("gpu_type in (a100, h100)", "zone != eu-1")])),
+            "where": draw(wishes),
+            "variants": tuple(
+                draw(
+                    st.just([])
+                    | st.lists(st.builds(Variant, demands, estimates, wishes), min_size=2, max_size=3)
+                )
+            ),
         }
+        if common["variants"]:
+            first = common["variants"][0]
+            common |= {"demand": first.demand, "estimate": first.estimate, "where": first.where}
         if draw(st.booleans()):
             tasks.append(TaskSpec(name, shell="echo {x}", **common))
         else:
@@ -150,6 +160,9 @@ def _task(**fields: Any) -> dict[str, Any]:
         ({"name": "w", "tasks": [_task(demand={"other": {"x": -1}})]}, "tasks[0].demand.other.x is -1", None),
         ({"name": "w", "tasks": [_task(mapped=True)]}, "tasks[0].mapped is True, expected a whole number", None),
         ({"name": "w", "tasks": [_task(priority=2**70)]}, "expected a number of 64 bits", None),
+        ({"name": "w", "tasks": [_task(variants=[{}])]}, "tasks[0] has 1 variants", "2 to 8"),
+        ({"name": "w", "tasks": [_task(variants=[{}, {}], estimate=1)]}, "tasks[0] has 'estimate' beside variants", None),
+        ({"name": "w", "tasks": [_task(variants=[{}, {"gpu": 1}])]}, "tasks[0].variants[1] has an unknown field 'gpu'", None),
         ({"name": "w", "tasks": [_task(where="zone eq a")]}, "tasks[0].where='zone eq a': expected ==", "gpu_type"),
         ({"name": "w", "tasks": [_task(at_most_once=1)]}, "tasks[0].at_most_once is 1, expected true or false", None),
         ({"name": "w", "tasks": [_task(retry={"limit": -1})]}, "tasks[0].retry.limit is -1", None),

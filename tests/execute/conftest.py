@@ -94,11 +94,20 @@ class Bench:
         item: int | None = None,
         inputs: dict[str, Any] | None = None,
         devices: tuple[int, ...] = (),
+        variant: int = 0,
     ) -> tuple[str, int]:
         """Grant `r/<task>`; in a lease of its own if none is given."""
         number = self.lease() if lease is None else lease
         row = GrantRow(
-            f"r/{task}", attempt, number, 0, f"r/{task.partition('[')[0]}", item, inputs or {}, list(devices)
+            f"r/{task}",
+            attempt,
+            number,
+            0,
+            f"r/{task.partition('[')[0]}",
+            item,
+            inputs or {},
+            list(devices),
+            variant,
         )
         self.executor.handle_lease(LeaseBody(calls={row.call: what}, grants=[row]))
         return row.task, attempt

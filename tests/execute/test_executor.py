@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headway.bus.messages import GrantRow, LeaseBody, RefModel
+from headway.bus.messages import DemandModel, GrantRow, LeaseBody, RefModel, VariantModel
 from headway.domain.resources import Node
 
 from .conftest import Bench, Tree, call, literal, prepare
@@ -264,8 +264,18 @@ async def test_the_environment_says_who_the_task_is(bench: Bench) -> None:
     found = await bench.result("environment", 4)
     assert found == {
         "HEADWAY_TASK": "r/environment", "HEADWAY_ATTEMPT": "4", "HEADWAY_RUN": "r",
-        "CUDA_VISIBLE_DEVICES": None, "OMP_NUM_THREADS": "3",
+        "CUDA_VISIBLE_DEVICES": None, "OMP_NUM_THREADS": "3", "HEADWAY_VARIANT": None,
     }  # fmt: skip
+
+
+async def test_the_environment_says_which_variant_the_task_runs_as(bench: Bench) -> None:
+    ways = [VariantModel(demand=DemandModel(gpu=1000)), VariantModel(demand=DemandModel(cpu=4000))]
+    bench.grant("environment", call("environment").model_copy(update={"variants": ways}), variant=1)
+    found = await bench.result("environment")
+    assert (found["HEADWAY_VARIANT"], found["OMP_NUM_THREADS"]) == ("1", "4")
+    bench.grant("other", call("environment"))
+    found = await bench.result("other")
+    assert (found["HEADWAY_VARIANT"], found["OMP_NUM_THREADS"]) == (None, "1")
 
 
 async def test_a_task_sees_the_devices_it_was_granted_and_no_others(tmp_path: Path) -> None:

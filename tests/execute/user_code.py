@@ -236,7 +236,14 @@ def speak_through_child(path):
 
 
 def environment():
-    names = ("HEADWAY_TASK", "HEADWAY_ATTEMPT", "HEADWAY_RUN", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
+    names = (
+        "HEADWAY_TASK",
+        "HEADWAY_ATTEMPT",
+        "HEADWAY_RUN",
+        "CUDA_VISIBLE_DEVICES",
+        "OMP_NUM_THREADS",
+        "HEADWAY_VARIANT",
+    )
     return {name: os.environ.get(name) for name in names}
 
 

@@ -60,6 +60,18 @@ def test_a_condition_on_labels_travels_to_the_engine(office: Office) -> None:
         office.submit("r2", [spec("load", where="zone == mars")])
 
 
+def test_variants_travel_to_the_engine_and_the_chosen_one_to_the_executor(office: Office) -> None:
+    office.hello("a", cpu=4000)
+    ways = [{"demand": {"gpu": 1000}, "estimate": 5}, {"demand": {"cpu": 4000}, "estimate": 50}]
+    office.submit("r1", [spec("train", variants=ways)])
+    (grant,) = office.grants["a"].values()
+    assert grant["variant"] == 1
+    office.work()
+    assert office.view("r1")["state"] == "finished"
+    with pytest.raises(Invalid, match="no node could ever hold it"):
+        office.submit("r2", [spec("train", variants=[ways[0], {"demand": {"cpu": 9000}}])])
+
+
 def test_the_same_idempotency_key_gives_the_same_run_and_another_body_a_conflict(office: Office) -> None:
     office.hello("a")
     first = office.submit("r1", [spec("load")], key="k")

@@ -13,8 +13,9 @@ from tests import builders
 
 def job(name: str, at: float = 0, takes: float = 10, *, said: float | None = None, **fields: Any) -> Job:
     """A task of one core that comes at `at` and takes `takes` seconds; it is believed to take `said`, or what it takes."""
+    ways = tuple(round(way["seconds"] * SECOND) for way in fields.get("variants", ()))
     task = builders.task(name, seconds=takes if said is None else said, release=round(at * SECOND), **fields)
-    return Job(task, round(takes * SECOND))
+    return Job(task, ways[0] if ways else round(takes * SECOND), ways)
 
 
 def trace(*jobs: Job) -> Trace:

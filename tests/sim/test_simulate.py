@@ -13,6 +13,7 @@ from headway.domain.units import SECOND
 from headway.errors import Invalid
 from headway.sim.cluster import uniform
 from headway.sim.injected import Injected
+from headway.sim.metrics import utilisation
 from headway.sim.simulate import Result, Rules, simulate
 from tests.sim.builders import cores, job, times, trace
 
@@ -232,3 +233,15 @@ def test_capacity_is_never_exceeded_and_every_task_is_done_once(order: str) -> N
             for device in range(2):
                 held = [min(d.gpu, 1000) for s, d in zip(here, demands, strict=True) if device in s.devices]
                 assert sum(held) <= 1000
+
+
+def test_a_task_with_variants_takes_as_long_as_the_one_that_was_chosen_and_holds_what_that_holds() -> None:
+    ways = ({"gpu": 1, "seconds": 10}, {"cpu": 4, "seconds": 30})
+    jobs = trace(*(job(name, 0, variants=ways) for name in "abcd"))
+    result = simulate(jobs, uniform(1, cpu=6, gpus=1), "fcfs")
+    assert times(result) == {"a": (0, 10), "b": (10, 20), "c": (0, 30), "d": (20, 30)}
+    assert [(span.job, span.variant) for span in result.spans] == [(0, 0), (1, 0), (2, 1), (3, 0)]
+    assert utilisation(result) == {"cpu": 150 / 180, "gpu": 1.0}
+    slow = replace(jobs, jobs=tuple(replace(one, durations=(50_000_000, 30_000_000)) for one in jobs.jobs))
+    mistaken = simulate(slow, uniform(1, cpu=6, gpus=1), "fcfs", injected=Injected(estimate_error=0.1))
+    assert all(record.ended > 0 for record in mistaken.records)

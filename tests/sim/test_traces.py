@@ -81,6 +81,20 @@ def test_a_task_of_a_table_says_where(file) -> None:
         read_trace(file("t2.csv", text.replace("zone == a", "zone")))
 
 
+def test_a_row_of_a_table_has_variants(file) -> None:
+    text = (
+        "id,arrival,duration,memory,estimate,variants\nx,0,1,1MiB,5s,gpu=1 | cpu=16 duration=2h\ny,0,1,,,\n"
+    )
+    job, plain = read_trace(file("v.csv", text)).jobs
+    assert (job.duration, job.durations) == (1_000_000, (1_000_000, 7_200_000_000))
+    assert [v.estimate for v in job.task.variants] == [5_000_000, 7_200_000_000]
+    assert [v.demand for v in job.task.variants] == [Demand(1000, 2**20, 1000), Demand(16_000, 2**20)]
+    assert plain.task.variants == plain.durations == ()
+    for wrong, why in (("gpu", "not name=amount"), ("gpu=1", "1 variants"), ("id=1|gpu=1", "its own id")):
+        with pytest.raises(Invalid, match=why):
+            read_trace(file("w.csv", text.replace("gpu=1 | cpu=16 duration=2h", wrong)))
+
+
 # ── csv ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 CSV = """# what we ran

@@ -16,6 +16,7 @@ from headway.core.events import Event
 from headway.core.policy import Policy
 from headway.domain.codec import workflow_from_json
 from headway.domain.resources import Demand
+from headway.domain.task import Variant
 from headway.domain.units import parse_time, show_milli
 from headway.domain.workflow import Workflow
 from headway.errors import Invalid
@@ -27,6 +28,7 @@ from headway.roles.translate import (
     event_from_report,
     node_from_model,
     task_from_row,
+    variants_from_call,
 )
 from headway.settings import load
 from headway.sim.cluster import Cluster, read_cluster
@@ -151,7 +153,7 @@ class Recorded:
 
     def events(self) -> Iterator[tuple[int, Event]]:
         """What the scheduler heard; what made no sense to it is passed over, as it did."""
-        calls: dict[str, tuple[Call, Demand]] = {}
+        calls: dict[str, tuple[Call, Demand, tuple[Variant, ...]]] = {}
         for entry in self._history.entries(SCHEDULER, 1):
             for item in unpack_inputs(entry.inputs):
                 try:
@@ -162,11 +164,13 @@ class Recorded:
                     yield entry.at, event
 
 
-def _told(kind: str, body: bytes, calls: dict[str, tuple[Call, Demand]]) -> Iterator[Event]:
+def _told(
+    kind: str, body: bytes, calls: dict[str, tuple[Call, Demand, tuple[Variant, ...]]]
+) -> Iterator[Event]:
     if kind == "offer":
         offer = OfferBody.model_validate_json(body)
         for key, call in offer.calls.items():
-            calls[key] = (call, demand_from_model(call.demand))
+            calls[key] = (call, demand_from_model(call.demand), variants_from_call(call))
         for row in offer.tasks:
             if row.call in calls:
                 yield events.TaskOffered(task_from_row(row, *calls[row.call]), row.not_before)

@@ -23,7 +23,13 @@ from headway.errors import Invalid
 
 
 class Holder(Protocol):
-    """What a worker installs for the length of one attempt."""
+    """What a worker installs for the length of one attempt.
+
+    Attributes:
+        variant: Which of its variants the task runs as, from 0.
+    """
+
+    variant: int
 
     def progress(self, fraction: float) -> None:
         """The attempt is this far."""
@@ -80,6 +86,11 @@ def progress(fraction: float) -> None:
         )
     if _holder is not None:
         _holder.progress(fraction)
+
+
+def variant() -> int:
+    """Which of its variants the task runs as, from 0; 0 for a task without variants and in a plain call."""
+    return _holder.variant if _holder is not None else 0
 
 
 _ABSENT: Any = object()

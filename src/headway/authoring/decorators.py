@@ -196,7 +196,8 @@ def task(function: Any = None, /, **options: Any) -> Any:
             ({"license": 1}), estimate and timeout (seconds or "10min"), priority (higher goes first), retries
             (after a failure of its own), at_most_once (never run again once it may have started), where (what the
             labels of its node must say: "zone != eu-1 and gpu_type in (a100, h100)"), restart (what an attempt needs
-            before it goes on from a checkpoint; learned if not said), name.
+            before it goes on from a checkpoint; learned if not said), variants (ways to run it, of which one is chosen
+            in its turn: [dict(gpu=1, estimate="10min"), dict(cpu=16, estimate="2h")]), name.
 
     Raises:
         Invalid: An unknown option, or a value that makes no sense; both name the task.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from headway.domain.codec import nearest
 from headway.domain.resources import Demand
+from headway.domain.task import MOST_VARIANTS, Variant
 from headway.domain.units import parse_milli, parse_time
 from headway.domain.where import Where, parse_where
 from headway.domain.workflow import Retry
@@ -15,8 +16,10 @@ from headway.errors import Invalid
 
 TASK_OPTIONS = (
     "cpu", "memory", "gpu", "estimate", "priority", "retries", "timeout", "at_most_once", "resources", "where",
-    "name", "restart",
+    "variants", "name", "restart",
 )  # fmt: skip
+#: What each variant may say of its own; what it leaves out is as beside `variants`.
+VARIANT_OPTIONS = ("cpu", "memory", "gpu", "resources", "estimate", "where")
 WORKFLOW_OPTIONS = ("tenant", "weight", "name")
 
 
@@ -32,6 +35,7 @@ class TaskOptions:
     at_most_once: bool = False
     where: Where = ()
     restart: int | None = None
+    variants: tuple[Variant, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +59,9 @@ def task_options(who: str, given: Mapping[str, Any]) -> TaskOptions:
     """
     _known(who, given, TASK_OPTIONS)
     try:
-        demand = Demand.parse(
-            cpu=given.get("cpu", 1),
-            memory=given.get("memory", 0),
-            gpu=given.get("gpu", 0),
-            other=_resources(given.get("resources", {})),
-        )
-        estimate, timeout, restart = (
-            _time(given.get(name), name) for name in ("estimate", "timeout", "restart")
-        )
+        variants = _variants(given)
+        first = variants[0] if variants else _variant(given)
+        timeout, restart = (_time(given.get(name), name) for name in ("timeout", "restart"))
         retries = _whole(given.get("retries", 0), "retries")
         if retries < 0:
             raise Invalid(f"retries={retries} must be zero or more")
@@ -75,10 +73,48 @@ def task_options(who: str, given: Mapping[str, Any]) -> TaskOptions:
         if at_most_once and retries:
             raise Invalid("it cannot be at_most_once and have retries", hint="drop one of the two")
         priority = _whole(given.get("priority", 0), "priority")
-        where = parse_where(given.get("where", []))
     except Invalid as error:
         raise Invalid(f"{who}: {error.message}", hint=error.hint) from None
-    return TaskOptions(demand, estimate, priority, Retry(retries), timeout, at_most_once, where, restart)
+    return TaskOptions(
+        first.demand,
+        first.estimate,
+        priority,
+        Retry(retries),
+        timeout,
+        at_most_once,
+        first.where,
+        restart,
+        variants,
+    )
+
+
+def _variant(said: Mapping[str, Any]) -> Variant:
+    """What a task asks for in one way of running."""
+    demand = Demand.parse(
+        cpu=said.get("cpu", 1),
+        memory=said.get("memory", 0),
+        gpu=said.get("gpu", 0),
+        other=_resources(said.get("resources", {})),
+    )
+    return Variant(demand, _time(said.get("estimate"), "estimate"), parse_where(said.get("where", [])))
+
+
+def _variants(given: Mapping[str, Any]) -> tuple[Variant, ...]:
+    """Each with what it says itself over what stands beside `variants`."""
+    rows = given.get("variants", ())
+    hint = 'write variants=[dict(gpu=1, estimate="10min"), dict(cpu=16, estimate="2h")]'
+    if not isinstance(rows, Sequence) or not all(isinstance(row, Mapping) for row in rows):
+        raise Invalid(f"variants={rows!r} is not a list of dicts", hint=hint)
+    if len(rows) == 1 or len(rows) > MOST_VARIANTS:
+        raise Invalid(f"it has {len(rows)} variants, not 2 to {MOST_VARIANTS}", hint=hint)
+    found = []
+    for number, row in enumerate(rows, 1):
+        _known(f"variant {number}", row, VARIANT_OPTIONS)
+        try:
+            found.append(_variant({**given, **row}))
+        except Invalid as error:
+            raise Invalid(f"variant {number}: {error.message}", hint=error.hint) from None
+    return tuple(found)
 
 
 def workflow_options(who: str, given: Mapping[str, Any]) -> WorkflowOptions:

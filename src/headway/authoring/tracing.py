@@ -259,6 +259,7 @@ class Trace:
                 at_most_once=options.at_most_once,
                 where=options.where,
                 restart=options.restart,
+                variants=options.variants,
                 **fields,
             )
         )

@@ -45,6 +45,14 @@ class DemandModel(Model):
     other: dict[str, int] = Field(default_factory=dict)
 
 
+class VariantModel(Model):
+    """One way in which a task may run."""
+
+    demand: DemandModel = Field(default_factory=DemandModel)
+    estimate: int | None = None
+    where: list[str] = Field(default_factory=list)
+
+
 class Call(Model):
     """What all tasks of one workflow node have in common. Sent once per message, named by `<run>/<node>`.
 
@@ -70,6 +78,7 @@ class Call(Model):
     at_most_once: bool = False
     where: list[str] = Field(default_factory=list)
     restart: int | None = None
+    variants: list[VariantModel] = Field(default_factory=list)
 
 
 class OfferRow(NamedTuple):
@@ -103,7 +112,10 @@ class OfferBody(Model):
 
 
 class GrantRow(NamedTuple):
-    """Run `task` as member `position` of `lease`. An input of null is a result of an earlier member of the same lease."""
+    """Run `task` as member `position` of `lease`. An input of null is a result of an earlier member of the same lease.
+
+    `variant` is which of the call's variants it runs as, from 0.
+    """
 
     task: str
     attempt: int
@@ -113,6 +125,7 @@ class GrantRow(NamedTuple):
     item: int | None
     inputs: dict[str, dict[str, Any] | None]
     devices: list[int]
+    variant: int = 0
 
 
 class LeaseBody(Model):

@@ -6,6 +6,7 @@ import json
 import re
 
 from headway.domain.codec import workflow_to_json
+from headway.domain.task import Variant
 from headway.domain.units import show_time
 from headway.domain.workflow import TaskSpec, Workflow, outputs_of, parents
 
@@ -37,17 +38,23 @@ def _title(spec: TaskSpec) -> str:
 
 
 def _holds(spec: TaskSpec) -> str:
-    parts = [str(spec.demand)]
-    if spec.estimate is not None:
-        parts.append(f"about {show_time(spec.estimate)}")
-    if spec.where:
-        parts.append(f"where {' and '.join(spec.where)}")
+    parts = [" or ".join(_way(variant) for variant in spec.ways)]
     if spec.priority:
         parts.append(f"priority {spec.priority}")
     if spec.retry.limit:
         parts.append(f"{spec.retry.limit} {'retry' if spec.retry.limit == 1 else 'retries'}")
     if spec.at_most_once:
         parts.append("at most once")
+    return "; ".join(parts)
+
+
+def _way(variant: Variant) -> str:
+    """One way in which the task may run."""
+    parts = [str(variant.demand)]
+    if variant.estimate is not None:
+        parts.append(f"about {show_time(variant.estimate)}")
+    if variant.where:
+        parts.append(f"where {' and '.join(variant.where)}")
     return "; ".join(parts)
 
 

@@ -16,13 +16,18 @@ class Ask:
     Attributes:
         pin: The only node it may run on, or empty.
         where: What the labels of its node must say.
+        forms: Instead of all that: what each variant of the task asks for, while none has been chosen.
     """
 
     demand: Demand
     pin: str = ""
     where: Where = ()
+    forms: tuple[Ask, ...] = ()
 
 
 def ask_of(task: Task, pin: str = "") -> Ask:
     """What the task asks for; `pin` as an override has it."""
+    if task.variants:
+        forms = tuple(Ask(variant.demand, pin, variant.where) for variant in task.variants)
+        return Ask(forms[0].demand, pin, forms[0].where, forms)
     return Ask(task.demand, pin, task.where)

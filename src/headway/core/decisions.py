@@ -31,6 +31,7 @@ class Start:
         devices: Indices of the GPUs it holds (a share: one index).
         lease: The allocation it runs under. Attempts of one lease run one after the other on the same resources: a train.
         position: Its place in the lease, from 0.
+        variant: Which of its variants it runs as, from 0.
     """
 
     task: str
@@ -40,6 +41,7 @@ class Start:
     position: int
     devices: tuple[int, ...] = ()
     reason: Reason = Reason("")
+    variant: int = 0
 
 
 @dataclass(frozen=True, slots=True)

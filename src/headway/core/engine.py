@@ -152,6 +152,7 @@ class Engine:
         world = self.world
         times = (
             world.next_delay(),
+            world.next_leaning() if world.leanings else None,
             world.overrides.next_expiry(),
             trains.next_timer(world),
             self._victim_wake,
@@ -225,6 +226,8 @@ class Engine:
             self._end_override(override, now)
         if world.delays:
             world.end_delays(now)
+        if world.leanings:
+            world.end_leanings(now)
         if world.timers:
             trains.overdue(world, now)
         if world.plan is not None and not world.plan.over and world.plan.record.until <= now:

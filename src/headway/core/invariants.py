@@ -69,7 +69,20 @@ def _check_entry(world: World, entry: Entry) -> None:
         assert (member.started >= 0) == (entry.state is State.RUNNING), f"{told}: started at {member.started}"
         assert not entry.unused, f"{told}: its attempt is out and unused"
         assert not (member.recalled and member.started >= 0), f"{told}: runs and is recalled"
+    if entry.task.variants:
+        _check_variant(world, entry, told)
     assert entry.task.id not in world.fences, f"{told}: is here and remembered as away"
+
+
+def _check_variant(world: World, entry: Entry, told: str) -> None:
+    """It is what the variant it settled on says, or the first, and knows until when."""
+    task, index = entry.task, entry.variant
+    assert task == task.as_variant(max(index, 0)), f"{told}: is not as its variant {index}"
+    assert (index < 0) == bool(entry.shape.forms), f"{told}: variant {index}, forms {entry.shape.forms}"
+    assert index >= 0 or entry.member is None, f"{told}: runs undecided"
+    if index >= 0 and entry.item is not None:
+        leans = (entry.until, entry.seq, task.id)
+        assert leans in world.leanings, f"{told}: waits for variant {index} for ever"
 
 
 def _check_counts(world: World) -> None:

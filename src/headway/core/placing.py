@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
 
+from headway.core import variants
 from headway.core.admission import backfill, planned
 from headway.core.admission.line import head_of_line
 from headway.core.decisions import Reason
@@ -24,6 +25,8 @@ Try = tuple[int, int, int, int, int, Slot]
 
 def place_all(world: World, now: int) -> None:
     """Grants everything that fits, under the policy's discipline."""
+    if world.queue.undecided:
+        variants.begin(world)
     if world.policy.strict:
         _strict(world, now)
     elif world.policy.backfill:
@@ -40,6 +43,8 @@ def place_all(world: World, now: int) -> None:
 def _strict(world: World, now: int) -> None:
     """Nothing overtakes the head of the line, whatever it asks for."""
     while (entry := head_of_line(world, world.queue.first_open())) is not None:
+        if entry.shape.forms:
+            variants.choose(world, entry, now, must=True)
         space = world.nodes.best(entry.shape, entry)
         if space is None:
             world.head = entry.task.id
@@ -62,6 +67,8 @@ def _skip(world: World, now: int) -> None:
             shape = slot[2]
             head = queue.head(shape)
             assert head is not None
+            if shape.forms and variants.choose(world, head, now):
+                shape = head.shape
             best = nodes.best(shape, head)
             if best is None:
                 queue.park(shape)
@@ -91,7 +98,10 @@ def _by_turns(world: World, queue: TurnQueue, now: int) -> None:
     tried = _union(freed)
     while (bits := queue.open_bits | tried) and (found := queue.next_of(bits)) is not None:
         (_, _, shape), head = found
-        if shape.parked:
+        chosen = bool(shape.forms) and variants.choose(world, head, now)
+        if chosen:
+            shape = head.shape
+        if shape.parked and not chosen:
             spaces = [nodes.all[index] for index, fitting in freed.items() if fitting >> shape.id & 1]
             left, index = min(
                 zip(nodes.scores(shape, spaces, head), (one.index for one in spaces), strict=True)

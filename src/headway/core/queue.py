@@ -34,6 +34,8 @@ Slot = tuple[int, int, "Shape"]
 #: Parked shapes tried one by one against a freed node, before one NumPy mask over all of them is cheaper
 #: (SPIKES: about 64).
 ONE_BY_ONE = 64
+#: More milli-cores than any node has.
+NEVER = 1 << 60
 #: With more shapes than that, how many of the first in line are still tried one by one.
 FEW = 8
 #: In the column of heads: none.
@@ -44,7 +46,9 @@ class Shape:
     """What tasks ask for, interned; their queue.
 
     Attributes:
-        ask: All of it. `demand`, `pin` and `where` are its own, close at hand. `picky`: it has one of the latter two.
+        forms: The shapes of its variants, while none has been chosen: this one then fits nowhere and only holds the
+            line (`variants`).
+        ask: All of it. `demand`, `pin` and `where` are its own, close at hand. `picky`: it is pinned, has conditions or forms.
         share: Milli of one device, `whole`: devices; at most one of them is not 0. `per_device`: milli it
             takes of each.
         heap: Its queue, with dead elements. `count`: the living.
@@ -60,20 +64,21 @@ class Shape:
     """
 
     __slots__ = (
-        "amounts", "ask", "beyond", "count", "cpu", "demand", "fits", "gpu", "heap", "id", "live", "longer_at", "longer_key",
-        "memory", "other", "parked", "parts", "per_device", "picky", "pin", "search_at", "seen", "share", "sight", "slot",
-        "thirsty", "where", "whole",
+        "amounts", "ask", "beyond", "count", "cpu", "demand", "fits", "forms", "gpu", "heap", "id", "live", "longer_at",
+        "longer_key", "memory", "other", "parked", "parts", "per_device", "picky", "pin", "search_at", "seen", "share",
+        "sight", "slot", "thirsty", "where", "whole",
     )  # fmt: skip
 
-    def __init__(self, ident: int, ask: Ask) -> None:
+    def __init__(self, ident: int, ask: Ask, forms: tuple[Shape, ...] = ()) -> None:
         demand = ask.demand
+        self.forms = forms
         self.id = ident
         self.ask = ask
         self.demand = demand
         self.pin = ask.pin
         self.where = ask.where
-        self.picky = bool(ask.pin or ask.where)
-        self.cpu = demand.cpu
+        self.picky = bool(ask.pin or ask.where or forms)
+        self.cpu = NEVER if forms else demand.cpu
         self.memory = demand.memory
         self.gpu = demand.gpu
         self.share = demand.gpu if demand.gpu < MILLI else 0
@@ -119,6 +124,8 @@ class Queue:
     def __init__(self, coarse: int = 0) -> None:
         self.shapes: list[Shape] = []
         self._ids: dict[Ask, Shape] = {}
+        #: Shapes of tasks with variants.
+        self.undecided: list[Shape] = []
         self.heads: list[Slot] = []  # of shapes that are not parked; lazy
         self.parked: list[Slot] = []  # sorted, exact
         #: Shapes whose head changed since trains last looked.
@@ -136,9 +143,12 @@ class Queue:
         """The shape of what is asked, made on first sight."""
         found = self._ids.get(ask)
         if found is None:
-            found = self._ids[ask] = Shape(len(self.shapes), ask)
+            forms = tuple(self.shape(form) for form in ask.forms)
+            found = self._ids[ask] = Shape(len(self.shapes), ask, forms)
             self.shapes.append(found)
             self._widen(found)
+            if forms:
+                self.undecided.append(found)
         return found
 
     def _widen(self, shape: Shape) -> None:
@@ -275,7 +285,7 @@ class Queue:
 
     def adopt(self, other: Queue) -> None:
         """Another policy: takes over the shapes, without what is queued."""
-        self.shapes, self._ids = other.shapes, other._ids
+        self.shapes, self._ids, self.undecided = other.shapes, other._ids, other.undecided
         self._columns, self._heads = other._columns, np.full_like(other._heads, NONE)
         self.special = other.special
         self.arrived = other.arrived

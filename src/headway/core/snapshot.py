@@ -27,7 +27,7 @@ from headway.core.state import Claim, Entry, Lease, Member, Ousted, Past, Reserv
 from headway.core.world import Settings, World
 from headway.domain.override import Override
 from headway.domain.resources import Demand, Node
-from headway.domain.task import Task
+from headway.domain.task import Task, Variant
 
 Tree = dict[str, Any]
 
@@ -62,6 +62,7 @@ def take(world: World) -> Tree:
         "finished": [list(pair) for pair in world.finished.items()],
         "past": [[task, past.tree()] for task, past in world.past.items()],
         "delays": [list(element) for element in world.delays],
+        "leanings": [list(element) for element in world.leanings],
         "timers": [list(element) for element in world.timers],
         "trains": [[shape, list(leases)] for shape, leases in world.trains.items()],
         "touched": list(world.touched),
@@ -124,6 +125,7 @@ def load(tree: Tree) -> World:
     world.finished = OrderedDict(_pairs(tree["finished"]))
     world.past = OrderedDict((task, Past.from_tree(row)) for task, row in tree["past"])
     world.delays = [(when, seq, task) for when, seq, task in tree["delays"]]
+    world.leanings = [(when, seq, task) for when, seq, task in tree.get("leanings", ())]
     world.timers = [(when, lease, position) for when, lease, position in tree["timers"]]
     world.trains = {shape: {i: world.leases[i] for i in leases} for shape, leases in tree["trains"]}
     world.touched = {ident: world.leases[ident] for ident in tree["touched"]}
@@ -152,11 +154,15 @@ def _undemand(row: list[Any]) -> Demand:
 
 def _ask(ask: Ask) -> list[Any]:
     row: list[Any] = [_demand(ask.demand), ask.pin]
+    if ask.forms:
+        return [*row, list(ask.where), [_ask(form) for form in ask.forms]]
     return [*row, list(ask.where)] if ask.where else row
 
 
 def _unask(row: list[Any]) -> Ask:
-    return Ask(_undemand(row[0]), row[1], tuple(row[2]) if len(row) > 2 else ())
+    where = tuple(row[2]) if len(row) > 2 else ()
+    forms = tuple(_unask(form) for form in row[3]) if len(row) > 3 else ()
+    return Ask(_undemand(row[0]), row[1], where, forms)
 
 
 def _fields(value: Any) -> list[Any]:
@@ -225,8 +231,14 @@ def _task(task: Task) -> list[Any]:
         task.id, task.tenant, task.priority, task.weight, task.estimate, task.release, task.deadline,
         list(task.after),
         int(task.at_most_once), list(task.where), task.restart,
-        *([[list(pair) for pair in task.inputs]] if task.inputs else []),
+        *([[list(pair) for pair in task.inputs]] if task.inputs or task.variants else []), *_variants(task),
     ]  # fmt: skip
+
+
+def _variants(task: Task) -> list[Any]:
+    """Of the few tasks that have some, the last of the row."""
+    variants = [[_demand(v.demand), v.estimate, list(v.where)] for v in task.variants]
+    return [variants] if variants else []
 
 
 def _untask(row: list[Any], kind: str, demand: Demand) -> Task:
@@ -234,9 +246,13 @@ def _untask(row: list[Any], kind: str, demand: Demand) -> Task:
     where = tuple(rest[0]) if rest else ()
     restart = rest[1] if len(rest) > 1 else None
     inputs = _pairs(rest[2]) if len(rest) > 2 else ()
+    variants = tuple(
+        Variant(_undemand(held), length, tuple(terms))
+        for held, length, terms in (rest[3] if len(rest) > 3 else ())
+    )
     return Task(
         ident, kind, demand, tenant, priority, weight, estimate, release, deadline, tuple(after), bool(once),
-        where, restart, inputs,
+        where, restart, inputs, variants,
     )  # fmt: skip
 
 
@@ -250,6 +266,7 @@ def _entry(entry: Entry) -> list[Any]:
         [_task(offer.task), offer.task.kind, _demand(offer.task.demand), offer.not_before] if offer else None,
         entry.attained,
         [entry.ousted.at, entry.ousted.node, _reason(entry.ousted.reason)] if entry.ousted else None,
+        *([[entry.variant, entry.until, entry.since, list(entry.weighed)]] if entry.task.variants else []),
     ]  # fmt: skip
 
 
@@ -272,6 +289,9 @@ def _unentry(world: World, row: list[Any]) -> None:
     entry.attained = row[15] if len(row) > 15 else 0  # older snapshots lack it
     if len(row) > 16 and row[16] is not None:
         entry.ousted = Ousted(row[16][0], row[16][1], _unreason(row[16][2]))
+    if len(row) > 17:
+        entry.variant, entry.until, entry.since = row[17][:3]
+        entry.weighed = tuple(row[17][3])
     world.tasks[entry.task.id] = entry
     world.counts[entry.state] += 1
 

@@ -119,13 +119,17 @@ class Entry:
         attained: Microseconds that its attempts have run so far, whatever came of them.
         waits: Tasks that have not finished yet, of those it comes after.
         boost: How far an override lifts it, 0 if none.
+        variant: Which of its variants it runs as or waits for; -1 if none is chosen or it has none.
+        until: As long (microseconds) it waits for that one before it chooses anew. `since`: when it began to wait although
+            another would have fitted, or -1. `weighed`: of each variant, microseconds to its expected end when the
+            choice was made, -1 for one that no node could hold.
         offer: What the planner offered while an attempt was out; taken up when that ends.
         ousted: Who last took its place, and why.
     """
 
     __slots__ = (
         "attained", "attempt", "boost", "done", "family", "item", "member", "not_before", "offer", "ousted", "preemptions",
-        "seq", "shape", "state", "task", "unused", "waits", "withdrawn",
+        "seq", "shape", "since", "state", "task", "until", "unused", "variant", "waits", "weighed", "withdrawn",
     )  # fmt: skip
 
     def __init__(self, task: Task, seq: int, family: Family, shape: Shape) -> None:
@@ -143,6 +147,9 @@ class Entry:
         self.attained = 0
         self.not_before = 0
         self.boost = 0
+        self.variant = self.since = -1
+        self.until = 0
+        self.weighed: tuple[int, ...] = ()
         self.waits: tuple[str, ...] = ()
         self.offer: TaskOffered | None = None
         self.withdrawn = False

@@ -148,6 +148,8 @@ class World:
         self.finished: OrderedDict[str, int] = OrderedDict()
         self.past: OrderedDict[str, Past] = OrderedDict()
         self.delays: list[tuple[int, int, str]] = []
+        #: Tasks that wait for one of their variants: (until, order of arrival, task); lazy, as `delays` is.
+        self.leanings: list[tuple[int, int, str]] = []
         self.timers: list[tuple[int, int, int]] = []  # (when, lease, position of the running member)
         #: Leases with unstarted members, by shape; leases to look at for more work.
         self.trains: dict[int, dict[int, Lease]] = {}
@@ -164,6 +166,8 @@ class World:
         self.outlook = Outlook()
         #: Under `joint`: the plan in force.
         self.plan: Standing | None = None
+        #: Within one decision: when shapes that variants wait for should fit, by shape; see `variants`.
+        self.openings: dict[int, list[int]] = {}
         self.next_seq = 1
         self.next_lease = 1
         self.line_up()
@@ -257,6 +261,8 @@ class World:
 
     def admit(self, task: Task, not_before: int, now: int) -> None:
         """A task that is not here comes in; fencing goes on where it left."""
+        if task.variants:
+            task = task.as_variant(0)
         family = self.estimates.family(task.kind, task.demand)
         entry = Entry(task, self.next_seq, family, self.queue.shape(ask_of(task)))
         self.next_seq += 1
@@ -275,7 +281,9 @@ class World:
         """A new offer of an unallocated task: keeps its place of arrival and its attempts."""
         self.unsettle(entry)
         self._wait_for_nothing(entry)
-        entry.task = task
+        if task.variants:
+            task = task.as_variant(0)
+        entry.task, entry.variant, entry.since = task, -1, -1
         entry.family = self.estimates.family(task.kind, task.demand)
         entry.shape = self.queue.shape(ask_of(task, entry.shape.pin))
         entry.not_before = not_before
@@ -285,6 +293,10 @@ class World:
     def settle(self, entry: Entry, now: int) -> None:
         """Puts an unallocated task where it belongs: waiting, held, delayed or queued."""
         hold, pin, entry.boost = self.overrides.on(entry.task) if self.overrides.active else (False, "", 0)
+        if entry.variant >= 0:
+            self._take_form(entry, 0)
+            entry.variant = -1
+            entry.shape = self.queue.shape(ask_of(entry.task, pin))
         if pin != entry.shape.pin:
             entry.shape = self.queue.shape(ask_of(entry.task, pin))
         if entry.waits:
@@ -298,6 +310,41 @@ class World:
         else:
             self.move(entry, Move.READY)
             self.queue.push(entry, self.policy.key(entry, self))
+
+    def _take_form(self, entry: Entry, variant: int) -> None:
+        entry.task = entry.task.as_variant(variant)
+        entry.family = self.estimates.family(entry.task.kind, entry.task.demand)
+
+    def lean(self, entry: Entry, variant: int, until: int, weighed: tuple[int, ...]) -> None:
+        """A queued task settles on one of its variants: from now on it stands in line as such, until then."""
+        self.queue.remove(entry)
+        entry.variant, entry.until, entry.weighed = variant, until, weighed
+        self._take_form(entry, variant)
+        entry.shape = entry.shape.forms[variant]
+        heappush(self.leanings, (until, entry.seq, entry.task.id))
+        self.queue.push(entry, self.policy.key(entry, self))
+
+    def end_leanings(self, now: int) -> None:
+        """Tasks that have waited long enough for one variant choose anew."""
+        while (when := self.next_leaning()) is not None and when <= now:
+            entry = self.tasks[heappop(self.leanings)[2]]
+            self.unsettle(entry)
+            self.settle(entry, now)
+
+    def next_leaning(self) -> int | None:
+        """When the next of them does, or None."""
+        while self.leanings:
+            until, seq, task = self.leanings[0]
+            entry = self.tasks.get(task)
+            if (
+                entry is not None
+                and entry.item is not None
+                and entry.variant >= 0
+                and (entry.until, entry.seq) == (until, seq)
+            ):
+                return until
+            heappop(self.leanings)
+        return None
 
     def unsettle(self, entry: Entry) -> None:
         """Takes an unallocated task from where it stands; `settle` or `drop` follows."""
@@ -394,6 +441,10 @@ class World:
         else:
             entry.attempt += 1
         member = Member(entry, lease, entry.attempt, lease.next, now, self.lasts(entry, lease.space))
+        if entry.variant >= 0:
+            chosen = (("variant", entry.variant), ("variants", list(entry.weighed)))
+            reason = Reason(reason.code, tuple(sorted((*reason.facts, *chosen), key=lambda pair: pair[0])))
+            entry.since = -1
         member.key = key
         member.rank = self.policy.rank(key, entry.boost)
         member.reason = reason
@@ -418,6 +469,7 @@ class World:
                 member.position,
                 lease.devices,
                 reason,
+                max(entry.variant, 0),
             )
         )
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from headway.domain.resources import Demand, Node
 from headway.domain.results import Ref
+from headway.domain.task import MOST_VARIANTS, Variant
 from headway.domain.units import MILLI
 from headway.domain.where import parse_where
 from headway.domain.workflow import (
@@ -40,8 +41,9 @@ _INT64 = 2**63
 _WORKFLOW_FIELDS = ("name", "tasks", "result", "tenant", "weight")
 _TASK_FIELDS = (
     "name", "function", "shell", "args", "kwargs", "mapped", "demand", "estimate", "priority", "retry",
-    "timeout", "at_most_once", "where", "restart",
+    "timeout", "at_most_once", "where", "restart", "variants",
 )  # fmt: skip
+_VARIANT_FIELDS = ("demand", "estimate", "where")
 _DEMAND_FIELDS = ("cpu", "memory", "gpu", "other")
 _NODE_FIELDS = ("name", "cpu", "memory", "gpus", "other", "labels")
 _RETRY_FIELDS = ("limit", "delay", "ceiling")
@@ -275,17 +277,16 @@ def _spec_to_json(spec: TaskSpec) -> dict[str, Any]:
         tree["args"] = [arg_to_json(arg) for arg in spec.args]
     if spec.kwargs:
         tree["kwargs"] = {name: arg_to_json(arg) for name, arg in spec.kwargs}
-    if demand := demand_to_json(spec.demand):
-        tree["demand"] = demand
+    if spec.variants:
+        tree["variants"] = [variant_to_json(variant) for variant in spec.variants]
+    else:
+        tree.update(variant_to_json(Variant(spec.demand, spec.estimate, spec.where)))
     if spec.retry != Retry():
         usual = Retry()
         fields = ((name, getattr(spec.retry, name)) for name in _RETRY_FIELDS)
         tree["retry"] = {name: value for name, value in fields if value != getattr(usual, name)}
-    if spec.where:
-        tree["where"] = list(spec.where)
     plain = (
         ("mapped", 0),
-        ("estimate", None),
         ("priority", 0),
         ("timeout", None),
         ("at_most_once", False),
@@ -327,8 +328,9 @@ def _spec_from_json(tree: Any, where: str) -> TaskSpec:
     fields = _object(tree, _TASK_FIELDS, where)
     args = _list(fields.get("args", []), f"{where}.args")
     kwargs = _object(fields.get("kwargs", {}), None, f"{where}.kwargs")
-    shell, estimate, timeout = fields.get("shell"), fields.get("estimate"), fields.get("timeout")
-    restart = fields.get("restart")
+    shell, timeout, restart = (fields.get(name) for name in ("shell", "timeout", "restart"))
+    variants = _variants_from_json(fields, where)
+    first = variants[0] if variants else variant_from_json(fields, where)
     return TaskSpec(
         name=_text(fields.get("name"), f"{where}.name"),
         function=_text(fields.get("function", ""), f"{where}.function", empty=True),
@@ -336,14 +338,56 @@ def _spec_from_json(tree: Any, where: str) -> TaskSpec:
         args=tuple(arg_from_json(arg, f"{where}.args[{i}]") for i, arg in enumerate(args)),
         kwargs=tuple((name, arg_from_json(arg, f"{where}.kwargs.{name}")) for name, arg in kwargs.items()),
         mapped=_whole(fields.get("mapped", 0), f"{where}.mapped"),
-        demand=demand_from_json(fields.get("demand", {}), f"{where}.demand"),
-        estimate=None if estimate is None else _whole(estimate, f"{where}.estimate"),
+        demand=first.demand,
+        estimate=first.estimate,
         priority=_whole(fields.get("priority", 0), f"{where}.priority", least=None),
         retry=_retry_from_json(fields.get("retry", {}), f"{where}.retry"),
         timeout=None if timeout is None else _whole(timeout, f"{where}.timeout", least=1),
         at_most_once=_flag(fields.get("at_most_once", False), f"{where}.at_most_once"),
-        where=parse_where(fields.get("where", []), f"{where}.where"),
+        where=first.where,
         restart=None if restart is None else _whole(restart, f"{where}.restart"),
+        variants=variants,
+    )
+
+
+def variant_to_json(variant: Variant) -> dict[str, Any]:
+    """What a variant has, without what has its default value."""
+    tree: dict[str, Any] = {}
+    if demand := demand_to_json(variant.demand):
+        tree["demand"] = demand
+    if variant.estimate is not None:
+        tree["estimate"] = variant.estimate
+    if variant.where:
+        tree["where"] = list(variant.where)
+    return tree
+
+
+def variant_from_json(fields: Mapping[str, Any], where: str) -> Variant:
+    """The reverse of `variant_to_json`, of an object whose fields are known to exist."""
+    estimate = fields.get("estimate")
+    return Variant(
+        demand_from_json(fields.get("demand", {}), f"{where}.demand"),
+        None if estimate is None else _whole(estimate, f"{where}.estimate"),
+        parse_where(fields.get("where", []), f"{where}.where"),
+    )
+
+
+def _variants_from_json(fields: Mapping[str, Any], where: str) -> tuple[Variant, ...]:
+    rows = _list(fields.get("variants", []), f"{where}.variants")
+    if not rows:
+        return ()
+    beside = [name for name in _VARIANT_FIELDS if name in fields]
+    if beside or not MOST_VARIANTS >= len(rows) > 1:
+        said = f"has {beside[0]!r} beside variants" if beside else f"has {len(rows)} variants"
+        raise Invalid(
+            f"{where} {said}",
+            hint=f"give demand, estimate and where in each of 2 to {MOST_VARIANTS} variants, or no variants",
+            where=f"{where}.variants",
+        )
+    places = [f"{where}.variants[{i}]" for i in range(len(rows))]
+    return tuple(
+        variant_from_json(_object(row, _VARIANT_FIELDS, place), place)
+        for row, place in zip(rows, places, strict=True)
     )
 
 

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headway.domain.resources import Demand
 from headway.domain.units import MILLI
 from headway.domain.where import Where
+
+#: Ways in which one task may run.
+MOST_VARIANTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One of several ways in which a task may run.
+
+    Attributes:
+        demand: What it holds that way.
+        estimate: Its processing time that way in microseconds, or None.
+        where: What the labels of its node must say.
+    """
+
+    demand: Demand = Demand()
+    estimate: int | None = None
+    where: Where = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +46,8 @@ class Task:
         where: What the labels of its node must say, in canonical text (`domain.where`).
         restart: Microseconds that an attempt needs before it goes on from a checkpoint, as its author said, or None.
         inputs: Tasks whose results it reads, and how many bytes of each: they lie on the nodes that ran these.
+        variants: The ways in which it may run, of which one is chosen when its turn comes. Demand, estimate and `where` are then
+            those of the chosen one, of the first until then.
     """
 
     id: str
@@ -44,6 +64,12 @@ class Task:
     where: Where = ()
     restart: int | None = None
     inputs: tuple[tuple[str, int], ...] = ()
+    variants: tuple[Variant, ...] = ()
+
+    def as_variant(self, index: int) -> Task:
+        """The task as it runs in that way."""
+        chosen = self.variants[index]
+        return replace(self, demand=chosen.demand, estimate=chosen.estimate, where=chosen.where)
 
     @property
     def run(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from headway.domain.resources import Demand
+from headway.domain.task import Variant
 from headway.domain.units import MILLI, SECOND
 from headway.domain.where import Where
 
@@ -79,6 +80,7 @@ class TaskSpec:
         at_most_once: Never run again once it may have started; ends `unknown` if that is in doubt.
         where: What the labels of its node must say, in canonical text (`domain.where`).
         restart: Microseconds that an attempt needs before it goes on from a checkpoint, or None if it is to be learned.
+        variants: The ways in which it may run, at least two, or none; demand, estimate and `where` are those of the first.
     """
 
     name: str
@@ -95,6 +97,12 @@ class TaskSpec:
     at_most_once: bool = False
     where: Where = ()
     restart: int | None = None
+    variants: tuple[Variant, ...] = ()
+
+    @property
+    def ways(self) -> tuple[Variant, ...]:
+        """Every way in which it may run, at least one."""
+        return self.variants or (Variant(self.demand, self.estimate, self.where),)
 
     @property
     def kind(self) -> str:

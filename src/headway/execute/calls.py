@@ -95,8 +95,8 @@ class PreparedCall:
         self._key: tuple[str, str] = (call["bundle"], call["function"])
         self._function: Callable[..., Any] | None = None
         self.timed = call["timeout"] is not None
-        #: Threads that numeric libraries may use.
-        self.threads = max(1, -(-call["demand"]["cpu"] // 1000))
+        #: Threads that numeric libraries may use, by variant.
+        self.threads = [max(1, -(-way["demand"]["cpu"] // 1000)) for way in call["variants"] or (call,)]
 
     def bind(self, item: int | None, inputs: Inputs) -> tuple[list[Any], dict[str, Any]]:
         """The arguments of one item; see `Arguments.bind`."""

@@ -36,6 +36,7 @@ class TaskContext:
         attempt: Its number.
         tell: Takes ("progress" or "checkpoint", done in milli, -1 if unknown) to the executor.
         interrupts: To finish what we do before the task is ended.
+        variant: Which of its variants it runs as.
     """
 
     __slots__ = (
@@ -49,12 +50,19 @@ class TaskContext:
         "gave_way",
         "preempt_asked",
         "task",
+        "variant",
     )
 
     def __init__(
-        self, state: Path, task: str, attempt: int, tell: Callable[[str, int], None], interrupts: Interrupts
+        self,
+        state: Path,
+        task: str,
+        attempt: int,
+        tell: Callable[[str, int], None],
+        interrupts: Interrupts,
+        variant: int = 0,
     ) -> None:
-        self.task, self.attempt = task, attempt
+        self.task, self.attempt, self.variant = task, attempt, variant
         #: Set by the worker's other thread: end at the next occasion.
         self.preempt_asked = False
         #: It did so.

@@ -219,7 +219,7 @@ class Executor:
         worker.sent[member.number] = member
         return (
             member.number, member.task, member.attempt, lane.lease,
-            index, member.item, member.inputs, member.devices,
+            index, member.item, member.inputs, member.devices, member.variant,
         )  # fmt: skip
 
     def _teach(self, worker: Worker, call: CallRecord) -> int:

@@ -28,7 +28,7 @@ class Member:
 
     __slots__ = (
         "attempt", "call", "devices", "ended", "inputs", "item", "lane", "number", "reason", "since",
-        "stopping", "task", "timer", "worker",
+        "stopping", "task", "timer", "variant", "worker",
     )  # fmt: skip
 
     def __init__(self, task: str, attempt: int, lane: Lane) -> None:
@@ -38,6 +38,7 @@ class Member:
         self.item: int | None = None
         self.inputs: dict[str, Any] = {}
         self.devices: tuple[int, ...] = ()
+        self.variant = 0
         #: Its number in its worker; 0 until it is sent.
         self.number = 0
         self.worker: Worker | None = None
@@ -54,6 +55,7 @@ class Member:
         member = cls(grant.task, grant.attempt, lane)
         member.call, member.item = call, grant.item
         member.inputs, member.devices = dict(grant.inputs), tuple(grant.devices)
+        member.variant = grant.variant
         return member
 
     @property

@@ -20,6 +20,7 @@ from headway.execute.interrupts import installed
 from headway.execute.logs import Capture
 
 _THREADS = "OMP_NUM_THREADS"
+_VARIANT = "HEADWAY_VARIANT"
 _KEPT_RESULTS = 4096
 #: How an attempt ends whose traceback belongs into its log, where one looks for it.
 _TRACED = ("failed", "timed_out")
@@ -110,20 +111,21 @@ class Runner:
 
     def _outcome(self, item: Item, inputs: dict[str, Any]) -> tuple[str, Any]:
         """(what, reference or error) of running it."""
-        number, task, attempt, _, index, position, _, devices = item
+        number, task, attempt, _, index, position, _, devices, variant = item
         context = TaskContext(
             self._tools.state,
             task,
             attempt,
             lambda what, done: self._desk.tell(item, what, done),
             self._interrupts,
+            variant,
         )
         self._desk.enter(context)
         interrupts = self._interrupts
         try:
             interrupts.arm(number)
             call = self._prepared.get(index) or self._prepare(index)
-            self._environment(task, attempt, devices, call)
+            self._environment(task, attempt, devices, variant, call)
             args, kwargs = call.bind(position, inputs)
             with use(context):
                 value = call.run(args, kwargs)
@@ -150,7 +152,9 @@ class Runner:
         call = self._prepared[index] = PreparedCall(self.calls[index], self._tools)
         return call
 
-    def _environment(self, task: str, attempt: int, devices: tuple[int, ...], call: PreparedCall) -> None:
+    def _environment(
+        self, task: str, attempt: int, devices: tuple[int, ...], variant: int, call: PreparedCall
+    ) -> None:
         environment = os.environ
         environment["HEADWAY_TASK"] = task
         run = task.partition("/")[0]
@@ -160,10 +164,15 @@ class Runner:
             environment["HEADWAY_RUN"] = run
         if devices or self._has_gpus:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, devices))
-        if call.threads != self._threads and not self._said_threads:
-            self._threads = call.threads
-            environment[_THREADS] = str(call.threads)
-            _limit_loaded(call.threads)
+        if len(call.threads) > 1:
+            environment[_VARIANT] = str(variant)
+        elif _VARIANT in environment:
+            del environment[_VARIANT]
+        threads = call.threads[variant]
+        if threads != self._threads and not self._said_threads:
+            self._threads = threads
+            environment[_THREADS] = str(threads)
+            _limit_loaded(threads)
 
     def _tidy(self) -> None:
         """Undo what a task may have changed for all: folder, signals, recursion limit, alarms."""

@@ -30,7 +30,13 @@ from headway.domain.units import SECOND
 from headway.errors import Conflict, HeadwayError, Invalid
 from headway.journal.records import Document
 from headway.roles.step import CALL, NONSENSE, Input, Output, Step
-from headway.roles.translate import demand_to_model, node_from_model, node_to_model, ref_to_model
+from headway.roles.translate import (
+    demand_to_model,
+    node_from_model,
+    node_to_model,
+    ref_to_model,
+    variant_to_model,
+)
 
 #: An offer message holds at most this many tasks, so that no letter grows past a few hundred kilobytes.
 OFFERS_PER_LETTER = 500
@@ -224,6 +230,7 @@ class Planner:
             at_most_once=spec.at_most_once,
             where=list(spec.where),
             restart=spec.restart,
+            variants=[variant_to_model(variant) for variant in spec.variants],
         )
 
     def _archive(self, now: int, plan: Plan, step: Step) -> None:

@@ -31,6 +31,7 @@ from headway.core.joint.record import PlanRecord
 from headway.core.world import KEEP_FINISHED
 from headway.domain.override import Override
 from headway.domain.resources import Demand
+from headway.domain.task import Variant
 from headway.errors import HeadwayError, Invalid
 from headway.roles.step import CALL, NONSENSE, Input, Output, Step
 from headway.roles.translate import (
@@ -39,6 +40,7 @@ from headway.roles.translate import (
     event_from_report,
     node_from_model,
     task_from_row,
+    variants_from_call,
 )
 
 
@@ -57,7 +59,7 @@ class Book:
     """What is kept of one run, until the planner has closed it and the engine has forgotten its last task."""
 
     calls: dict[str, Call] = field(default_factory=dict)
-    demands: dict[str, Demand] = field(default_factory=dict)
+    demands: dict[str, tuple[Demand, tuple[Variant, ...]]] = field(default_factory=dict)
     payloads: dict[str, Payload] = field(default_factory=dict)
     #: Producer task -> offered tasks that lack its result. A producer may be lost and run again before it delivers.
     consumers: dict[str, list[str]] = field(default_factory=dict)
@@ -144,7 +146,7 @@ class Scheduler:
             book = self.books.setdefault(call.run, Book())
             book.closed = False
             book.calls[key] = call
-            book.demands[key] = demand_from_model(call.demand)
+            book.demands[key] = demand_from_model(call.demand), variants_from_call(call)
         for row in body.tasks:
             self._offer(now, row)
         for task, reason in body.withdraw:
@@ -171,7 +173,7 @@ class Scheduler:
                 book.consumers.setdefault(producer, []).append(row.task)
         book.payloads[row.task] = Payload(row.call, row.item, inputs)
         waits = row._replace(after=[producer for producer in row.after if producer not in book.results])
-        task = task_from_row(waits, book.calls[row.call], book.demands[row.call])
+        task = task_from_row(waits, book.calls[row.call], *book.demands[row.call])
         self.engine.apply(events.TaskOffered(task, row.not_before), now)
 
     def _report(self, now: int, row: ReportRow) -> bool:
@@ -310,6 +312,7 @@ class Scheduler:
                 payload.item,
                 payload.inputs,
                 list(start.devices),
+                start.variant,
             )
         )
 
@@ -353,7 +356,10 @@ class Scheduler:
             calls = {key: Call(**call) for key, call in kept["calls"].items()}
             self.books[run] = Book(
                 calls,
-                {key: demand_from_model(call.demand) for key, call in calls.items()},
+                {
+                    key: (demand_from_model(call.demand), variants_from_call(call))
+                    for key, call in calls.items()
+                },
                 {task: Payload(*fields) for task, fields in kept["payloads"].items()},
                 {task: list(waiting) for task, waiting in kept["consumers"].items()},
                 OrderedDict(kept["results"]),

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from headway.bus.messages import Call, DemandModel, EditRow, NodeModel, OfferRow, RefModel, ReportRow
+from headway.bus.messages import (
+    Call,
+    DemandModel,
+    EditRow,
+    NodeModel,
+    OfferRow,
+    RefModel,
+    ReportRow,
+    VariantModel,
+)
 from headway.core import events
 from headway.core.events import Outcome
 from headway.domain.resources import Demand, Node
 from headway.domain.results import Ref
-from headway.domain.task import Task
+from headway.domain.task import Task, Variant
 from headway.errors import Invalid
 
 OUTCOMES = {outcome.value: outcome for outcome in Outcome}
@@ -21,6 +30,16 @@ def demand_to_model(demand: Demand) -> DemandModel:
 
 def demand_from_model(model: DemandModel) -> Demand:
     return Demand(model.cpu, model.memory, model.gpu, tuple(sorted(model.other.items())))
+
+
+def variant_to_model(variant: Variant) -> VariantModel:
+    return VariantModel(
+        demand=demand_to_model(variant.demand), estimate=variant.estimate, where=list(variant.where)
+    )
+
+
+def variants_from_call(call: Call) -> tuple[Variant, ...]:
+    return tuple(Variant(demand_from_model(v.demand), v.estimate, tuple(v.where)) for v in call.variants)
 
 
 def node_from_model(model: NodeModel) -> Node:
@@ -49,8 +68,8 @@ def ref_to_model(ref: Ref) -> RefModel:
     return RefModel(kind=ref.kind, data=ref.data, size=ref.size, items=ref.items, text=ref.text)
 
 
-def task_from_row(row: OfferRow, call: Call, demand: Demand) -> Task:
-    """The engine's view of an offered task; `demand` is the call's, translated once per call."""
+def task_from_row(row: OfferRow, call: Call, demand: Demand, variants: tuple[Variant, ...]) -> Task:
+    """The engine's view of an offered task; `demand` and `variants` are the call's, translated once per call."""
     return Task(
         id=row.task,
         kind=call.kind,
@@ -64,6 +83,7 @@ def task_from_row(row: OfferRow, call: Call, demand: Demand) -> Task:
         at_most_once=call.at_most_once,
         where=tuple(call.where),
         restart=call.restart,
+        variants=variants,
     )
 
 

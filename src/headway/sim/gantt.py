@@ -103,11 +103,12 @@ def _strips(result: Result, end: int) -> str:
     total = [0] * rows
     for index, node in enumerate(nodes):
         total[row_of[index]] += amounts(node).get(main, 0)
-    asked = [amounts(job.task.demand).get(main, 0) for job in result.trace.jobs]
     steps: list[list[tuple[int, int, float]]] = [[] for _ in range(rows)]
     for span in result.spans:
         row = row_of[span.node]
-        steps[row].append((span.start, span.end, asked[span.job] / max(total[row], 1)))
+        steps[row].append(
+            (span.start, span.end, amounts(result.demand(span)).get(main, 0) / max(total[row], 1))
+        )
     body, height, y = [], 160 / rows if rows > 12 else 13.0, 2.0
     cell = _SPACE / STRETCHES
     for row in range(rows):

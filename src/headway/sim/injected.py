@@ -6,7 +6,7 @@ the same errors and the same failures, and switching one kind on does not change
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -55,7 +55,7 @@ class Injected:
         if self.load != 1 or self.arrivals_per_hour:
             jobs = tuple(self._arriving(jobs))
         if self.no_estimates:
-            jobs = tuple(Job(replace(job.task, estimate=None), job.duration) for job in jobs)
+            jobs = tuple(_believed(job, lambda takes, said: None) for job in jobs)
         elif self.estimate_error:
             jobs = tuple(self._mistaken(jobs))
         return trace if jobs is trace.jobs else Trace(trace.name, jobs, trace.left_out)
@@ -70,13 +70,16 @@ class Injected:
         for job, time in zip(jobs, times, strict=True):
             moved = round(time) - job.task.release
             due = None if job.task.deadline is None else max(job.task.deadline + moved, 0)
-            yield Job(replace(job.task, release=round(time), deadline=due), job.duration)
+            yield replace(job, task=replace(job.task, release=round(time), deadline=due))
 
     def _mistaken(self, jobs: tuple[Job, ...]) -> Iterator[Job]:
         factors = self._draw(_ESTIMATES).lognormal(0.0, self.estimate_error, len(jobs)).tolist()
         for job, factor in zip(jobs, factors, strict=True):
-            said = job.duration if job.task.estimate is None else job.task.estimate
-            yield Job(replace(job.task, estimate=max(round(said * factor), 1)), job.duration)
+
+            def mistaken(takes: int, said: int | None, factor: float = factor) -> int:
+                return max(round((takes if said is None else said) * factor), 1)
+
+            yield _believed(job, mistaken)
 
     def outages(self, node: int, start: int) -> Iterator[tuple[int, int]]:
         """When a node goes and when it is back, for ever; nothing if nodes do not fail."""
@@ -90,3 +93,13 @@ class Injected:
 
     def _draw(self, *stream: int) -> np.random.Generator:
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence((self.seed, *stream))))
+
+
+def _believed(job: Job, belief: Callable[[int, int | None], int | None]) -> Job:
+    """The job with another estimate, made of how long it takes and of what was said; of each variant."""
+    task = job.task
+    variants = tuple(
+        replace(variant, estimate=belief(takes, variant.estimate))
+        for variant, takes in zip(task.variants, job.durations, strict=True)
+    )
+    return replace(job, task=replace(task, estimate=belief(job.duration, task.estimate), variants=variants))

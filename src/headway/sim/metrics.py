@@ -210,9 +210,8 @@ def utilisation(result: Result) -> dict[str, float]:
     for node, gone in zip(result.cluster.nodes, away, strict=True):
         for name, amount in amounts(node).items():
             there[name] += amount * (length - gone)
-    demands = [amounts(job.task.demand) for job in result.trace.jobs]
     for span in result.spans:
-        for name, amount in demands[span.job].items():
+        for name, amount in amounts(result.demand(span)).items():
             held[name] += amount * (span.end - span.start)
     return {name: held[name] / there[name] for name in there if there[name]}
 
@@ -253,7 +252,7 @@ def fragmentation(result: Result) -> float | None:
         while place < len(edges) and edges[place][0] <= now:
             _, starts, index = edges[place]
             span = result.spans[index]
-            room.change(span.node, result.trace.jobs[span.job].task.demand, span.devices, -1 if starts else 1)
+            room.change(span.node, result.demand(span), span.devices, -1 if starts else 1)
             place += 1
         free = room.gpus.sum(axis=1) if main == "gpu" else room.cpu
         spare = float(free.sum())
@@ -345,7 +344,7 @@ def jain(result: Result) -> float | None:
 
     for span in result.spans:
         task = result.trace.jobs[span.job].task
-        add(held, task.tenant, span.start, span.end, dominant(task.demand, total))
+        add(held, task.tenant, span.start, span.end, dominant(result.demand(span), total))
         add(running, task.tenant, span.start, span.end, 1)
     for record in result.records:
         if record.ended >= 0:
@@ -381,8 +380,7 @@ def held_over_time(result: Result, bins: int, until: int | None = None) -> Float
     """Share of the main resource that is held, stretch by stretch."""
     name = main_resource(result)
     total = max(capacity(result).get(name, 0), 1)
-    demands = [amounts(job.task.demand).get(name, 0) / total for job in result.trace.jobs]
-    steps = [(span.start, span.end, demands[span.job]) for span in result.spans]
+    steps = [(s.start, s.end, amounts(result.demand(s)).get(name, 0) / total) for s in result.spans]
     return curve(steps, result.start, until or last_end(result), bins)
 
 

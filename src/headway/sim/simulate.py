@@ -38,6 +38,7 @@ from headway.core.events import (
     TaskWithdrawn,
 )
 from headway.core.joint.record import PlanRecord
+from headway.domain.resources import Demand
 from headway.domain.units import MILLI
 from headway.errors import Invalid
 from headway.sim.choice import Choice
@@ -84,6 +85,7 @@ class Span(NamedTuple):
         job, node: Their places in the trace and the cluster.
         devices: The GPUs it held.
         outcome: `finished`, `preempted` or `lost`.
+        variant: As which of its variants it ran.
     """
 
     job: int
@@ -92,6 +94,7 @@ class Span(NamedTuple):
     end: int
     devices: tuple[int, ...]
     outcome: str
+    variant: int = 0
 
 
 class Record:
@@ -160,6 +163,11 @@ class Result(NamedTuple):
     decisions: int
     plans: tuple[PlanRecord, ...] = ()
 
+    def demand(self, span: Span) -> Demand:
+        """What the attempt held."""
+        task = self.trace.jobs[span.job].task
+        return task.variants[span.variant].demand if task.variants else task.demand
+
 
 def simulate(
     trace: Trace,
@@ -199,6 +207,7 @@ class _Attempt:
 
     __slots__ = (
         "asked", "began", "devices", "frozen", "kept", "lease", "node", "number", "over", "record", "setup", "speed",
+        "variant",
     )  # fmt: skip
 
     def __init__(
@@ -210,7 +219,7 @@ class _Attempt:
         self.lease = lease
         self.devices = devices
         self.began = self.frozen = self.asked = -1
-        self.kept = self.setup = 0
+        self.kept = self.setup = self.variant = 0
         self.speed = MILLI
         self.over = False
 
@@ -383,9 +392,10 @@ class _Simulation:
         fits: dict[Any, bool] = {}
         doomed = []
         for record in self.records:
-            asked = (record.job.task.demand, record.job.task.where)
+            task = record.job.task
+            asked = tuple((v.demand, v.where) for v in task.variants) or ((task.demand, task.where),)
             if asked not in fits:
-                fits[asked] = self.cluster.holds(*asked)
+                fits[asked] = any(self.cluster.holds(*way) for way in asked)
             if not fits[asked]:
                 doomed.append(record)
         if not doomed:
@@ -483,7 +493,12 @@ class _Simulation:
         if not machine.up:
             return  # it went meanwhile: the engine will hear of it
         record = self.by_id[decision.task]
+        if record.job.durations:
+            before = record.job.duration
+            record.job = record.job.as_variant(decision.variant)
+            record.kept = record.kept * record.job.duration // before if before else 0
         attempt = _Attempt(record, decision.attempt, machine, decision.lease, decision.devices)
+        attempt.variant = decision.variant
         self.attempts[decision.task] = attempt
         machine.trains.setdefault(decision.lease, deque()).append(attempt)
         self.stirred[decision.lease] = machine
@@ -580,7 +595,15 @@ class _Simulation:
             del machine.trains[attempt.lease]
         if attempt.began >= 0:
             self.spans.append(
-                Span(record.index, machine.index, attempt.began, self.now, attempt.devices, outcome)
+                Span(
+                    record.index,
+                    machine.index,
+                    attempt.began,
+                    self.now,
+                    attempt.devices,
+                    outcome,
+                    attempt.variant,
+                )
             )
 
     def _stopped(self, attempt: _Attempt) -> None:

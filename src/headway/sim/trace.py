@@ -16,10 +16,16 @@ class Job:
     Attributes:
         task: As the engine is told of it; `release` is when it arrives.
         duration: Its processing time in microseconds. `task.estimate` is what was believed of it.
+        durations: The same by variant, for a task that has some; `duration` is that of the first.
     """
 
     task: Task
     duration: int
+    durations: tuple[int, ...] = ()
+
+    def as_variant(self, index: int) -> Job:
+        """The job as it runs in that way."""
+        return replace(self, task=self.task.as_variant(index), duration=self.durations[index])
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,7 @@ def merged(traces: list[Trace]) -> Trace:
 
         for job in trace.jobs:
             task = replace(job.task, id=renamed(job.task.id), after=tuple(map(renamed, job.task.after)))
-            jobs.append(Job(task, job.duration))
+            jobs.append(replace(job, task=task))
     left: dict[str, int] = {}
     for trace in traces:
         for reason, count in trace.left_out:

@@ -14,6 +14,7 @@ over. So nothing becomes possible by mere waiting, and what an event did not cha
 
 from __future__ import annotations
 
+from headway.core import variants
 from headway.core.admission.line import head_of_line
 from headway.core.admission.outlook import expected_end
 from headway.core.decisions import Reason
@@ -35,6 +36,8 @@ def place(world: World, now: int) -> None:
             queue.unpark(shape)
     world.reservation = None
     while (entry := head_of_line(world, _first(queue, nodes))) is not None:
+        if entry.shape.forms:
+            variants.choose(world, entry, now, must=True)
         shape = entry.shape
         best = None if shape.parked else nodes.best(shape, entry)
         if best is None:
@@ -58,6 +61,8 @@ def place(world: World, now: int) -> None:
 
 def _possible(nodes: Nodes, shape: Shape) -> bool:
     """Whether some node could hold the shape if it were empty."""
+    if shape.forms:
+        return any(_possible(nodes, form) for form in shape.forms)
     return any(
         space.open and space.admits(shape) and not space.node.lacks(shape.demand) for space in nodes.all
     )
@@ -84,6 +89,13 @@ def _behind(world: World, head: Shape, now: int) -> None:
         shape = entry.shape
         if shape.parked:
             continue
+        if shape.forms:
+            if not variants.choose(world, entry, now):
+                queue.park(shape)
+                continue
+            shape = entry.shape
+            if shape.parked:
+                continue
         best = nodes.best(shape, entry)
         if best is None:
             queue.park(shape)

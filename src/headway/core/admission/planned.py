@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from headway.core import variants
 from headway.core.admission.backfill import DEPTH
 from headway.core.admission.outlook import expected_end
 from headway.core.decisions import Reason
@@ -136,6 +137,14 @@ def _through(world: World, plan: Standing, line: list[Entry], keeps: Keeps, now:
         shape = entry.shape
         if shape.parked:
             continue
+        if shape.forms:
+            moved = True
+            if not variants.choose(world, entry, now):
+                queue.park(shape)
+                continue
+            shape = entry.shape
+            if shape.parked:
+                continue
         ranked = plan.rows.get(entry.task.id)
         length = world.remaining(entry)
         if ranked is None and length >= failed.get(shape.id, length + 1):

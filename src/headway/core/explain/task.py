@@ -59,6 +59,11 @@ def why(world: World, task: str, now: int) -> Explanation:
     facts: dict[str, Any] = {"now": now, "demand": str(entry.task.demand), "attempt": entry.attempt}
     if entry.task.where:
         facts["where"] = list(entry.task.where)
+    if entry.task.variants:
+        facts["variants"] = [str(variant.demand) for variant in entry.task.variants]
+        facts["variant"] = entry.variant if entry.variant >= 0 else None
+    if entry.item is not None and entry.variant >= 0:
+        facts["prefers"] = {"expected": list(entry.weighed), "for_another": max(entry.until - now, 0)}
     overrides = _overrides(world, entry, now)
     if overrides:
         facts["overrides"] = overrides

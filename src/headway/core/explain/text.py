@@ -15,6 +15,24 @@ def _amount(resource: str, amount: int) -> str:
     return show_bytes(amount) if resource == "memory" else show_milli(amount)
 
 
+def _variants(facts: dict[str, Any]) -> str:
+    """What it may run as, and whether that has been settled."""
+    if facts["variant"] is None:
+        return "may run as " + ", or ".join(facts["variants"])
+    others = [text for i, text in enumerate(facts["variants"]) if i != facts["variant"]]
+    return f"asks for {facts['demand']}, instead of " + " or ".join(others)
+
+
+def _ends(expected: list[int], chosen: int) -> str:
+    """`complete in 10 min (variant 2: in 2 h)`, reckoned when the choice was made."""
+    others = ", ".join(
+        f"variant {i + 1}: {'never' if end < 0 else 'in ' + show_time(end)}"
+        for i, end in enumerate(expected)
+        if i != chosen
+    )
+    return f"complete in {show_time(expected[chosen])} ({others})"
+
+
 def _named(key: dict[str, int], now: int) -> str:
     return ", ".join(shown(name, value, now) for name, value in key.items())
 
@@ -22,6 +40,12 @@ def _named(key: dict[str, int], now: int) -> str:
 def lines(facts: dict[str, Any]) -> list[str]:
     """One line a fact, the most telling first."""
     found = [f"asks for {facts['demand']}"] if "demand" in facts else []
+    if "variants" in facts:
+        found = [_variants(facts)]
+    if "prefers" in facts:
+        ends = _ends(facts["prefers"]["expected"], facts["variant"])
+        again = show_time(facts["prefers"]["for_another"])
+        found.append(f"waits for variant {facts['variant'] + 1}, {ends}; chooses anew in {again}")
     if "where" in facts:
         found.append(f"wants {' and '.join(facts['where'])}")
     for o in facts.get("overrides", ()):
@@ -112,6 +136,13 @@ def _left(placement: str, score: int) -> str:
 
 
 def _because(placed: dict[str, Any]) -> str:
+    text = _rule(placed)
+    if "variant" in placed:
+        text += f"; as variant {placed['variant'] + 1}, {_ends(placed['variants'], placed['variant'])}"
+    return text
+
+
+def _rule(placed: dict[str, Any]) -> str:
     code = placed["code"]
     if code in placements():
         best = "the best fit" if code == "best_fit" else f"the first by {code}"

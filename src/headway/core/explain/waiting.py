@@ -6,6 +6,7 @@ from typing import Any
 
 from headway.core.explain.plan import kept_for
 from headway.core.placement.space import Space
+from headway.core.queue import Shape
 from headway.core.state import Entry
 from headway.core.world import World
 
@@ -28,13 +29,14 @@ def queued(world: World, entry: Entry, now: int) -> dict[str, Any]:
     blocked: dict[str, int] = {}
     nodes = []
     for space in spaces:
-        label, asked, free = space.blocker(entry.shape) or ("fits", 0, 0)
+        shape = _form(space, entry.shape)
+        label, asked, free = space.blocker(shape) or ("fits", 0, 0)
         if label == "fits" and kept is not None and kept.space is space:
             label = "reserved"
         if label == "fits" and space.index in planned:
             label = f"the plan, which keeps it for {planned[space.index]}"
-        lacks = space.node.lacks(entry.task.demand)
-        could = lacks is None and space.admits(entry.shape)
+        lacks = space.node.lacks(shape.demand)
+        could = lacks is None and space.admits(shape)
         if lacks is not None:
             label, asked, free = f"{lacks[0]} (too small)", lacks[1], lacks[2]
         blocked[label] = blocked.get(label, 0) + 1
@@ -60,6 +62,13 @@ def queued(world: World, entry: Entry, now: int) -> dict[str, Any]:
     if world.policy.strict and (before or world.head) and world.head != entry.task.id:
         facts["head_of_line"] = world.head or before[0][2].task.id
     return facts
+
+
+def _form(space: Space, shape: Shape) -> Shape:
+    """Of a task that has not settled on a variant: the first that the node could hold."""
+    return next((f for f in shape.forms if space.admits(f) and not space.node.lacks(f.demand)), None) or (
+        shape.forms[0] if shape.forms else shape
+    )
 
 
 def _holders(space: Space, now: int) -> list[dict[str, Any]]:

@@ -146,9 +146,12 @@ class Nodes:
         Args:
             entry: For whom; without a task there is only the question whether there is a node.
         """
-        if shape.pin:
-            only = self.by_name.get(shape.pin)
-            return only if only is not None and only.fits(shape) else None
+        if shape.picky:
+            if shape.forms:
+                return None  # until it settles on one of them
+            if shape.pin:
+                only = self.by_name.get(shape.pin)
+                return only if only is not None and only.fits(shape) else None
         if self.sights is not None:
             return self.sights.best(shape, entry)
         self._catch_up(shape)

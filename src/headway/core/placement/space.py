@@ -232,6 +232,15 @@ class Imagined:
         for index in lease.devices:
             self.devices[index] += sign * shape.per_device
 
+    def take(self, shape: Shape) -> None:
+        """Takes what the shape asks, on the devices that it would get."""
+        self.cpu -= shape.cpu
+        self.memory -= shape.memory
+        for name, amount in shape.other:
+            self.other[name] = self.other.get(name, 0) - amount
+        for index in pick_devices(self.devices, shape):
+            self.devices[index] -= shape.per_device
+
     def fits(self, shape: Shape) -> bool:
         """Whether the shape would fit; pins and cordons are the caller's."""
         return (

@@ -60,6 +60,8 @@ def _waiting(world: World, worst: int) -> list[Shape]:
     for slot in queue.parked_heads():
         head = queue.head(slot[2])
         assert head is not None
+        if slot[2].forms:
+            continue  # it would have settled on a variant if that helped
         if world.policy.rank(slot[0], head.boost) < worst:
             found.append(slot[2])
         elif not head.boost:

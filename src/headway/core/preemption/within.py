@@ -107,7 +107,8 @@ def _waiting(world: World) -> Iterator[Shape]:
             yield head.shape
         return
     for slot in queue.parked_heads():
-        yield slot[2]
+        if not slot[2].forms:
+            yield slot[2]
 
 
 def _rate(world: World, rule: Rule, entry: Entry, now: int) -> Rate:

@@ -376,6 +376,7 @@ def _offer(run: Run, step: Step, row: int, not_before: int) -> Offer | None:
         at_most_once=spec.at_most_once,
         where=spec.where,
         restart=spec.restart,
+        variants=spec.variants,
     )
     item = row - step.base if step.plural else None
     return Offer(task, f"{run.id}/{spec.name}", item, run.inputs_of(step, row), not_before)
@@ -393,9 +394,9 @@ def refuse_impossible(workflow: Workflow, nodes: Iterable[Node]) -> None:
     there: Sequence[Node] = sorted(nodes, key=lambda node: node.name)
     fits: dict[Any, bool] = {}
     for spec in workflow.tasks:
-        asked = (spec.demand, spec.where)
+        asked = tuple((way.demand, way.where) for way in spec.ways)
         if asked not in fits:
-            fits[asked] = not there or not all(node.refuses(*asked) for node in there)
+            fits[asked] = not there or not all(node.refuses(*way) for node in there for way in asked)
         if not fits[asked]:
             raise _impossible(spec, there)
 

@@ -7,7 +7,7 @@ from typing import Any
 from headway.core.runs.graph import Step
 from headway.core.runs.run import Run
 from headway.core.runs.states import DEAD, FINISHED, LIVE, QUEUED, RUNNING, SKIPPED, STATES
-from headway.domain.codec import ref_to_json
+from headway.domain.codec import ref_to_json, variant_to_json
 from headway.domain.results import Ref
 from headway.domain.workflow import Arg, DictOf, ListOf, Output, Value
 
@@ -100,6 +100,7 @@ def task_view(run: Run, step: Step, row: int) -> dict[str, Any]:
         "kind": spec.kind,
         "demand": str(spec.demand),
         "where": list(spec.where),
+        "variants": [variant_to_json(variant) for variant in spec.variants],
         "priority": spec.priority,
         "submitted": run.submitted,
         "waits_for": [name for name, _ in zip(waits, range(20), strict=False)] if state < QUEUED else [],

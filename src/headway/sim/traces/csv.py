@@ -17,18 +17,20 @@
 | `kind`         | what tasks of like length have in common                             | `task`             |
 | `inputs`       | what it reads of which dependencies: `a=2GiB; b=5MB`                 | nothing            |
 | `where`        | what its node's labels must say: `zone != eu-1 and ssd exists`       | any node           |
+| `variants`     | ways to run it: `gpu=1 duration=10min | cpu=16 duration=2h`          | one way            |
 
+A variant takes from the other columns what it does not say.
 Times are seconds, or with a unit: `90s`, `1h30m`. Any other column is a named resource, e.g. `license`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from headway.domain.resources import Demand
-from headway.domain.task import Task
+from headway.domain.task import MOST_VARIANTS, Task, Variant
 from headway.domain.units import MILLI, parse_bytes, parse_milli, parse_time
 from headway.domain.where import parse_where
 from headway.errors import Invalid
@@ -37,8 +39,10 @@ from headway.sim.trace import Job, Trace
 
 COLUMNS = (
     "id", "arrival", "duration", "estimate", "cpu", "memory", "gpu", "tenant", "weight", "priority", "deadline",
-    "dependencies", "kind", "where", "inputs",
+    "dependencies", "kind", "where", "inputs", "variants",
 )  # fmt: skip
+#: Columns that a variant may have of its own.
+_OF_A_WAY = ("duration", "estimate", "cpu", "memory", "gpu")
 
 
 def read(path: Path) -> Trace:
@@ -57,33 +61,66 @@ def _job(row: dict[str, str]) -> Job:
         if not row.get(needed):
             raise Invalid(f"no {needed}", hint=f"columns: {', '.join(COLUMNS)}; any other is a resource")
     said = {name: value for name, value in row.items() if value}
-    duration = parse_time(said["duration"], "duration")
-    memory = said.get("memory", "0")
-    estimate: int | None = duration
-    if "estimate" in said:
-        estimate = None if said["estimate"] == "?" else parse_time(said["estimate"], "estimate")
+    ways = [_way(way) for way in _ways(said)] if "variants" in said else [_way(said)]
+    first, duration = ways[0]
     task = Task(
         said["id"],
         said.get("kind", "task"),
-        Demand.parse(
-            cpu=said.get("cpu", 1),
-            memory=int(memory) if memory.isdigit() else memory,
-            gpu=said.get("gpu", 0),
-            other={name: amount for name, amount in said.items() if name not in COLUMNS},
-        ),
+        first.demand,
         tenant=said.get("tenant", "default"),
         priority=_priority(said.get("priority", "0")),
         weight=parse_milli(said.get("weight", 1), "weight") or MILLI,
-        estimate=estimate,
+        estimate=first.estimate,
         release=parse_time(said["arrival"], "arrival"),
         deadline=parse_time(said["deadline"], "deadline") if "deadline" in said else None,
         after=tuple(re.split(r"[\s;]+", said.get("dependencies", "").strip()))
         if "dependencies" in said
         else (),
-        where=parse_where(said.get("where", [])),
+        where=first.where,
         inputs=tuple(_inputs(said.get("inputs", ""))),
+        variants=tuple(way for way, _ in ways) if len(ways) > 1 else (),
     )
-    return Job(task, duration)
+    return Job(task, duration, tuple(length for _, length in ways) if len(ways) > 1 else ())
+
+
+def _way(said: Mapping[str, str]) -> tuple[Variant, int]:
+    """One way to run the task, and how long it takes that way."""
+    duration = parse_time(said["duration"], "duration")
+    memory = said.get("memory", "0")
+    estimate: int | None = duration
+    if "estimate" in said:
+        estimate = None if said["estimate"] == "?" else parse_time(said["estimate"], "estimate")
+    demand = Demand.parse(
+        cpu=said.get("cpu", 1),
+        memory=int(memory) if memory.isdigit() else memory,
+        gpu=said.get("gpu", 0),
+        other={name: amount for name, amount in said.items() if name not in COLUMNS},
+    )
+    return Variant(demand, estimate, parse_where(said.get("where", []))), duration
+
+
+def _ways(said: Mapping[str, str]) -> list[dict[str, str]]:
+    """Each variant: what it says of its own, over what the row says."""
+    found = []
+    for text in said["variants"].split("|"):
+        pairs = [word.partition("=") for word in text.split()]
+        if not pairs or not all(name and mark and value for name, mark, value in pairs):
+            raise Invalid(
+                f"the variant {text.strip()!r} is not name=amount pairs",
+                hint="write gpu=1 duration=10min | cpu=16 duration=2h",
+            )
+        way = {name: value for name, _, value in pairs}
+        shared = [name for name in COLUMNS if name in way and name not in _OF_A_WAY]
+        if shared:
+            raise Invalid(
+                f"a variant cannot have its own {shared[0]}", hint=f"it may have {', '.join(_OF_A_WAY)}"
+            )
+        if "duration" in way:
+            said = {name: value for name, value in said.items() if name != "estimate"}
+        found.append({**said, **way})
+    if not 2 <= len(found) <= MOST_VARIANTS:
+        raise Invalid(f"{len(found)} variants, not 2 to {MOST_VARIANTS}", hint="put | between them")
+    return found
 
 
 def _inputs(text: str) -> Iterator[tuple[str, int]]:

@@ -104,7 +104,10 @@ def read(recorded: Recorded, since: int | None = None) -> tuple[Trace, Cluster]:
     for name, length in took.items():
         if name in inside:
             after = _after(name, graphs.get(inside[name].run), siblings)
-            jobs.append(Job(replace(inside[name], after=after), length))
+            task = replace(inside[name], after=after)
+            # Which variant it ran as is not among the events: each takes what was said of it, else the same.
+            durations = tuple(length if v.estimate is None else v.estimate for v in task.variants)
+            jobs.append(Job(task, durations[0] if durations else length, durations))
     if not jobs or not nodes:
         raise Invalid(
             f"nothing that finished is kept in {recorded.name}", hint="run something first, or ask for more"

@@ -7,6 +7,7 @@ task will give is not known before it ran, so it is said, or reckoned as one.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from headway.core.capacity.estimates import UNKNOWN
@@ -30,7 +31,8 @@ def read(
 
     Args:
         values: Its literal arguments.
-        durations: Processing time of a task (each item, if mapped) in microseconds, by name; else its estimate.
+        durations: Processing time of a task (each item, if mapped) in microseconds, by name; else its estimate. Of a task
+            with variants that of the first; the others take what was said of them.
         items: How many items a mapped task has, by name, where that is not known before it ran.
 
     Raises:
@@ -53,7 +55,10 @@ def read(
         if spec.mapped:
             counts[spec.name] = _count(spec, values, counts, items, notes)
         takes = UNKNOWN if length is None else length
-        jobs += [_job(workflow, spec, index, counts, takes) for index in range(counts.get(spec.name, 1))]
+        others = tuple(UNKNOWN if v.estimate is None else v.estimate for v in spec.variants[1:])
+        ways = (takes, *others) if others else ()
+        made = (_job(workflow, spec, index, counts, takes) for index in range(counts.get(spec.name, 1)))
+        jobs += [replace(job, durations=ways) for job in made]
     return Trace.of(workflow.name, jobs), notes
 
 
@@ -85,6 +90,7 @@ def _job(workflow: Workflow, spec: TaskSpec, index: int, counts: Mapping[str, in
         "estimate": spec.estimate,
         "tenant": workflow.tenant,
         "where": spec.where,
+        "variants": spec.variants,
     }
     name = f"{run}/{spec.name}[{index}]" if spec.mapped else f"{run}/{spec.name}"
     return Job(
