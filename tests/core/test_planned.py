@@ -186,3 +186,37 @@ def test_no_place_is_kept_for_what_waits_for_somebody_behind_it(drive) -> None:
     h.offer(task("first", cpu=8, seconds=10), task("second", cpu=8, seconds=10, after=["first"]))
     h.apply(PlanSet(plan(("second", "n1", 0))))
     assert placed(h.join(node())) == ["first"]
+
+
+class TestTrains:
+    """Short tasks ride in the order of the plan, and never past somebody for whom it keeps the node."""
+
+    def known(self, drive, cores: int) -> Any:
+        h = drive(order="joint")
+        h.join(node("n1", cpu=cores))
+        for i in range(8):
+            h.offer(task(f"teach-{i}"))
+            h.started(f"teach-{i}")
+            h.ended(f"teach-{i}", took=0.001)
+        return h
+
+    def test_planned_ones_ride_by_their_ranks(self, drive) -> None:
+        h = self.known(drive, 1)
+        h.offer(task("runs", kind="long", seconds=10))
+        h.started("runs")
+        h.offer(*(task(f"t{i}") for i in range(4)))
+        h.apply(PlanSet(plan(*((f"t{i}", "n1", 10) for i in (2, 0, 3, 1)))))
+        assert placed(h.ended("runs", took=10)) == ["t2", "t0", "t3", "t1"]
+        assert len(h.engine.world.leases) == 1
+
+    def test_nobody_rides_past_whom_the_node_is_kept_for(self, drive) -> None:
+        h = self.known(drive, 2)
+        h.offer(task("soon", kind="long", seconds=5), task("later", kind="long", seconds=10))
+        h.started("soon", "later")
+        h.offer(task("wide", kind="long", cpu=2, seconds=1))
+        h.apply(PlanSet(plan(("wide", "n1", 10))))
+        h.offer(*(task(f"t{i}") for i in range(4)))
+        h.now += 5_000_000
+        assert placed(h.ended("soon", took=5)) == ["t0"], (
+            "it ends long before the planned start, and rides alone"
+        )

@@ -74,8 +74,6 @@ def _fill_one(world: World, lease: Lease, part: int, now: int) -> None:
     kept = world.reservation
     if kept is not None and kept.space is lease.space:
         return  # topped up again and again, it would never come free for the head of the line
-    if world.plan is not None and lease.space.index in world.plan.kept_on:
-        return  # nor for whom the plan keeps it
     followers = _followers(world, lease, lease.members)
     rival: Slot | None = None
     looked = False
@@ -97,6 +95,9 @@ def _fill_one(world: World, lease: Lease, part: int, now: int) -> None:
         if rival is not None and (rival[0], rival[1]) < (key, entry.seq):
             shape.thirsty[lease.id] = None
             return
+        if world.plan is not None and world.plan.kept_on and _overtakes(world, lease, (key, entry.seq)):
+            shape.thirsty[lease.id] = None
+            return
         if entry.item is None:
             heappop(followers)
         else:
@@ -104,6 +105,17 @@ def _fill_one(world: World, lease: Lease, part: int, now: int) -> None:
         _board(world, lease, entry, length, now)
         for follower in _followers(world, lease, lease.members[-1:]):
             heappush(followers, follower)
+
+
+def _overtakes(world: World, lease: Lease, place: tuple[int, int]) -> bool:
+    """Whether somebody before that place in line still waits for what the plan keeps for him on this node: topped up again and
+    again, it would never come free for him."""
+    assert world.plan is not None
+    for task in world.plan.kept_on.get(lease.space.index, ()):
+        other = world.tasks.get(task)
+        if other is not None and other.member is None and (world.key(other), other.seq) < place:
+            return True
+    return False
 
 
 def _board(world: World, lease: Lease, entry: Entry, length: int, now: int) -> None:

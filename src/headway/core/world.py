@@ -641,7 +641,7 @@ class World:
         if not policy.planned:
             self.plan = None
         elif self.plan is not None:
-            self.plan.kept_on = frozenset()
+            self.plan.kept_on = {}
         if policy.placement is not self.nodes.placement:
             self.nodes.measure_by(policy.placement, self.queue.shapes)
             if policy.mixed and not self.nodes.expected.mix:
@@ -685,7 +685,7 @@ class World:
     def end_plan(self) -> None:
         """The plan's time is over: it stays an order and keeps no places."""
         assert self.plan is not None
-        self.plan.over, self.plan.kept_on = True, frozenset()
+        self.plan.over, self.plan.kept_on = True, {}
 
     def members(self) -> Iterator[Member]:
         """Every present attempt, by lease."""

@@ -30,6 +30,8 @@ log = logging.getLogger("headway.roles")
 
 #: Seconds that one answer may take; then the solver is started anew.
 PATIENCE = 60.0
+#: Seconds between two looks at whether a plan is due: a busy scheduler steps hundreds of times in one.
+LOOK_AGAIN = 0.05
 #: Pauses after a failure, seconds: the first, doubled each time, the longest.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 #: The longest answer, bytes.
@@ -104,6 +106,7 @@ class Planning:
             await self._bell.wait()
             self._bell.clear()
             if not due(self._scheduler.engine.world, self._loop.now(), self._aim):
+                await asyncio.sleep(LOOK_AGAIN)
                 continue
             try:
                 await self._renew()

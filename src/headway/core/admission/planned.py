@@ -62,7 +62,7 @@ def place(world: World, plan: Standing, now: int) -> None:
         shapes = [shape for shape in queue.shapes if shape.count and not shape.parked]
         line = queue.line(shapes, DEPTH) if shapes else []
         moved = _through(world, plan, line, keeps, now) and len(line) == DEPTH
-    plan.kept_on = frozenset(index for index, kept in keeps.items() if kept)
+    plan.kept_on = {index: tuple(keep.task for keep in kept) for index, kept in keeps.items() if kept}
 
 
 def keeps_of(world: World, plan: Standing) -> Keeps:

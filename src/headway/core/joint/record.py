@@ -146,7 +146,7 @@ class Standing:
     Attributes:
         rows: Rank and row of each of its tasks that has not left.
         over: Its time is over: it keeps no places free any more.
-        kept_on: Numbers of the nodes on which the last decision kept places free.
+        kept_on: For whom the last decision kept places free, by number of the node, in the order of the ranks.
     """
 
     __slots__ = ("kept_on", "over", "record", "rows")
@@ -155,11 +155,11 @@ class Standing:
         self.record = record
         self.rows = rows
         self.over = over
-        self.kept_on: frozenset[int] = frozenset()
+        self.kept_on: dict[int, tuple[str, ...]] = {}
 
     def tree(self) -> list[Any]:
         """As plain JSON."""
-        return [self.record.tree(), list(self.rows), int(self.over), sorted(self.kept_on)]
+        return [self.record.tree(), list(self.rows), int(self.over), [[index, list(tasks)] for index, tasks in self.kept_on.items()]]
 
     @classmethod
     def from_tree(cls, tree: list[Any]) -> Standing:
@@ -167,5 +167,5 @@ class Standing:
         record = PlanRecord.from_tree(tree[0])
         by_task = {row.task: (rank, row) for rank, row in enumerate(record.rows)}
         made = cls(record, {task: by_task[task] for task in tree[1]}, bool(tree[2]))
-        made.kept_on = frozenset(tree[3])
+        made.kept_on = {index: tuple(tasks) for index, tasks in tree[3]}
         return made
