@@ -38,7 +38,7 @@ def _title(spec: TaskSpec) -> str:
 
 
 def _holds(spec: TaskSpec) -> str:
-    parts = [" or ".join(_way(variant) for variant in spec.ways)]
+    parts = [" | ".join(_way(variant) for variant in spec.ways)]
     if spec.priority:
         parts.append(f"priority {spec.priority}")
     if spec.retry.limit:
