@@ -60,7 +60,10 @@ def test_a_better_class_preempts_only_where_it_may_go(drive) -> None:
 def test_what_has_less_left_preempts_only_where_it_may_go(drive) -> None:
     h = drive(order="srpt", preempt_longer=True, train_span=0, min_run=0)
     h.join(node("a", cpu=2, labels={"zone": "a"}), node("b", cpu=2, labels={"zone": "b"}))
-    h.offer(task("long-a", cpu=2, seconds=9000, where="zone == a"), task("long-b", cpu=2, seconds=900))
+    h.offer(
+        task("long-a", cpu=2, seconds=9000, where="zone == a"),
+        task("long-b", cpu=2, seconds=900, where="zone == b"),
+    )
     h.started("long-a", "long-b")
     h.offer(task("short", cpu=2, seconds=1, where="zone == b"))
     assert h.engine.world.claims["r/short"].space.name == "b"
