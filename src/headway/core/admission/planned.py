@@ -27,6 +27,8 @@ from headway.core.queue import Shape
 from headway.core.state import Entry, State
 from headway.core.world import World
 
+#: Tasks that are looked at first; only if none of them can go, and no shape of theirs is found to fit nowhere, `DEPTH` are.
+FIRST = 64
 #: A task in one of these states will come for its place.
 _COMING = (State.QUEUED, State.WAITING, State.DELAYED)
 
@@ -57,11 +59,15 @@ def place(world: World, plan: Standing, now: int) -> None:
     for space in world.nodes.freed.values():
         for shape in queue.fitting(space):
             queue.unpark(shape)
-    keeps, moved = keeps_of(world, plan), True
-    while moved:
+    keeps, depth = keeps_of(world, plan), FIRST
+    while True:
         shapes = [shape for shape in queue.shapes if shape.count and not shape.parked]
-        line = queue.line(shapes, DEPTH) if shapes else []
-        moved = _through(world, plan, line, keeps, now) and len(line) == DEPTH
+        line = queue.line(shapes, depth) if shapes else []
+        moved = _through(world, plan, line, keeps, now)
+        if len(line) < depth or (not moved and depth == DEPTH):
+            break  # all were looked at, or nobody within reach can go
+        if not moved:
+            depth = DEPTH
     plan.kept_on = {index: tuple(keep.task for keep in kept) for index, kept in keeps.items() if kept}
 
 
