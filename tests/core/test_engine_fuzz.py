@@ -23,6 +23,7 @@ from headway.core.placement import placements
 from headway.core.placement.paces import Site, Speed
 from headway.core.policy import DISCIPLINES
 from headway.core.preemption.terms import KINDS
+from headway.domain.task import Gang, Task
 from tests.builders import node, override, task
 
 NODES = {
@@ -119,6 +120,8 @@ class EngineMachine(RuleBasedStateMachine):
         self.lives: dict[str, int] = {}
         self.known: dict[str, int] = {}  # tasks the planner has offered and not seen the end of
         self.epoch: dict[str, int] = {}
+        self.gangs = 0
+        self.in_gangs: dict[str, Task] = {}
 
     @initialize(
         order=st.sampled_from(ORDERS),
@@ -192,6 +195,33 @@ class EngineMachine(RuleBasedStateMachine):
             if ident not in self.known:
                 self.known[ident] = 1
                 self.apply(ev.TaskOffered(task(short, run=run, kind="a", release=self.now)))
+
+    @rule(
+        names=st.lists(NAMES, min_size=2, max_size=5, unique=True), priority=st.integers(0, 2),
+        shapes=st.lists(st.sampled_from(SHAPES[:5]), min_size=1, max_size=2), whole=st.booleans(),
+        within=st.sampled_from([(), ("zone",), ("zone", "*")]), seconds=st.sampled_from([None, 0.01, 30]),
+    )  # fmt: skip
+    def offer_gang(self, names, priority, shapes, whole, within, seconds) -> None:
+        """New tasks as a gang, perhaps without its last member (which comes with `offer_again`)."""
+        new = [self.full(name) for name in names if self.full(name) not in self.known]
+        self.gangs += 1
+        for index, ident in enumerate(new):
+            run, _, short = ident.partition("/")
+            gang = Gang(f"g{self.gangs}", index, len(new), within=within)
+            shape = shapes[index % len(shapes)]
+            made = task(short, run=run, kind="a", seconds=seconds, priority=priority, gang=gang, **shape)
+            self.known[ident] = 1
+            self.in_gangs[ident] = made
+            if whole or index + 1 < len(new):
+                self.apply(ev.TaskOffered(made))
+
+    @rule(number=st.integers(0, 99), delay=st.sampled_from([0, 0, 50_000]))
+    def offer_again(self, number: int, delay: int) -> None:
+        """The planner wants a member of a gang (still, or again after it failed or was lost)."""
+        idents = sorted(ident for ident in self.in_gangs if ident in self.known)
+        if idents:
+            made = self.in_gangs[idents[number % len(idents)]]
+            self.apply(ev.TaskOffered(made, self.now + delay if delay else 0))
 
     @rule(name=NAMES)
     def withdraw(self, name: str) -> None:

@@ -385,3 +385,19 @@ def weighed(path: str) -> int:
     for _ in range(4):
         tiny(found)
     return short()
+
+
+@task(gang=True, cpu=0.5)
+def member(shard: int) -> list[object]:
+    return [shard, *(os.environ[f"HEADWAY_GANG_{name}"] for name in ("RANK", "SIZE", "NODES"))]
+
+
+@task
+def no_member(gang: list[object]) -> bool:
+    return "HEADWAY_GANG_RANK" in os.environ
+
+
+@workflow
+def together() -> list[object]:
+    gang = member.map([10, 20])
+    return [gang, no_member(gang)]

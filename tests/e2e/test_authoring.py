@@ -128,3 +128,7 @@ def test_the_last_line_of_a_json_run_is_the_run(home: Home) -> None:
     assert done.returncode == 0, done.stderr
     last = json.loads(done.stdout.splitlines()[-1])
     assert (last["state"], last["counts"], last["result"]) == ("finished", {"finished": 10}, "16 words")
+
+
+def test_members_of_a_gang_know_their_rank_and_where_the_others_are(flows: ModuleType) -> None:
+    assert flows.together.run() == [[[10, "0", "2", "local,local"], [20, "1", "2", "local,local"]], False]

@@ -152,7 +152,7 @@ class Office:
     def _lease(self, node: str, body: dict[str, Any]) -> None:
         self.told[node].append(body)
         for row in body["grants"]:
-            names = ("task", "attempt", "lease", "position", "call", "item", "inputs", "devices", "variant")
+            names = ("task", "attempt", "lease", "position", "call", "item", "inputs", "devices", "variant", "gang")
             self.grants[node][row[0], row[1]] = dict(zip(names, row, strict=True))
 
     def check(self) -> None:

@@ -263,3 +263,57 @@ def test_a_preempted_task_is_spared_when_the_other_is_cancelled(office: Office) 
     office.submit("quick", [{"name": "serve", "function": "m:serve", "priority": 5}])
     office.call("planner", "cancel", target="quick", reason="enough", by="test")
     assert office.told["n1"][-1]["spares"] == [["slow/train", 1]]
+
+
+def gang_of(size: int, **fields: Any) -> list[dict[str, Any]]:
+    members = {"args": [{"list": [{"output": "load"}] * size}], "mapped": 1, "gang": True}
+    return [spec("load"), {**spec("train"), **members, **fields}]
+
+
+def test_a_gang_is_granted_at_once_and_each_member_knows_where_the_others_are(office: Office) -> None:
+    office.hello("a", cpu=2000, labels={"rack": "r1"})
+    office.hello("b", cpu=2000, labels={"rack": "r1"})
+    office.submit("r1", gang_of(3, within=["rack"]))
+    office.finish("a", "r1/load")
+    told = {g["task"]: g["gang"] for name in "ab" for g in office.grants[name].values()}
+    assert told == {f"r1/train[{i}]": [i, "r1/train:1"] for i in range(3)}
+    assert office.told["b"][-1]["gangs"] == {"r1/train:1": ["a", "a", "b"]}
+    office.work()
+    assert office.view("r1")["state"] == "finished"
+
+
+def test_however_many_members_fail_it_is_one_failure_of_the_gang(office: Office) -> None:
+    office.hello("a", cpu=3000)
+    office.submit("r1", gang_of(3, retry={"limit": 1}))
+    office.finish("a", "r1/load")
+    office.fail("a", "r1/train[0]")
+    office.fail("a", "r1/train[1]")
+    office.report("a", ["r1/train[2]", 1, "preempted", office.now, [1000, None]])
+    assert office.view("r1")["state"] == "running"
+    office.tick(5_000_000)
+    assert sorted(office.grants["a"]) == [(f"r1/train[{i}]", 2) for i in range(3)]
+    office.work()
+    assert office.view("r1")["state"] == "finished"
+
+
+def test_a_gang_is_given_up_as_a_whole(office: Office) -> None:
+    office.hello("a", cpu=3000)
+    office.submit("r1", gang_of(3))
+    office.finish("a", "r1/load")
+    office.finish("a", "r1/train[1]")
+    office.fail("a", "r1/train[0]")
+    office.report("a", ["r1/train[2]", 1, "cancelled", office.now, [1000, None]])
+    view = office.view("r1")
+    assert (view["state"], view["counts"]) == ("failed", {"finished": 2, "failed": 1, "cancelled": 1})
+    office.call("planner", "retry", run="r1", by="test")
+    assert sorted(task for task, _ in office.grants["a"]) == ["r1/train[0]", "r1/train[2]"]
+    office.work()
+    assert office.view("r1")["state"] == "finished"
+
+
+def test_to_cancel_a_member_is_to_cancel_the_gang(office: Office) -> None:
+    office.hello("a", cpu=3000)
+    office.submit("r1", gang_of(3))
+    office.finish("a", "r1/load")
+    office.call("planner", "cancel", target="r1/train[1]", reason="no", by="test")
+    assert office.view("r1")["counts"] == {"finished": 1, "cancelled": 3}

@@ -387,3 +387,25 @@ def test_what_a_workflow_does_not_say_is_noted_and_may_be_said() -> None:
     assert notes == ["how many items part has is not known before the run: reckoned as one"]
     with pytest.raises(Invalid, match="no task 'scores'"):
         workflows.read(GRAPH, LITERAL, durations={"scores": SECOND})
+
+
+# ── gangs ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_rows_of_a_gang_start_together(file: File, tmp_path: Path) -> None:
+    rows = "id,arrival,duration,cpu,gang,within\nx,0,10,2,,\na,0,5,2,g,rack\nb,1,5,2,g,rack\nc,2,5,2,g,rack\n"
+    found = read_trace(file("t.csv", rows))
+    nodes = tuple(node(name, cpu=4, labels={"rack": rack}) for name, rack in (("n1", "r1"), ("n2", "r1")))
+    result = simulate(found, Cluster("c", nodes), "fcfs")
+    assert {r.job.task.id: r.started for r in result.records} == {
+        "x": 0,
+        "a": 2_000_000,
+        "b": 2_000_000,
+        "c": 2_000_000,
+    }
+    assert merged([found, found]).jobs[-1].task.gang is not None
+
+
+def test_a_member_cannot_wait_for_its_own_gang(file: File) -> None:
+    with pytest.raises(Invalid, match="of its own gang"):
+        read_trace(file("t.csv", "id,arrival,duration,gang,dependencies\na,0,5,g,\nb,0,5,g,a\n"))

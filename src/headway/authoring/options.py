@@ -16,7 +16,7 @@ from headway.errors import Invalid
 
 TASK_OPTIONS = (
     "cpu", "memory", "gpu", "estimate", "priority", "retries", "timeout", "at_most_once", "resources", "where",
-    "variants", "name", "restart",
+    "variants", "name", "restart", "gang", "within",
 )  # fmt: skip
 #: What each variant may say of its own; what it leaves out is as beside `variants`.
 VARIANT_OPTIONS = ("cpu", "memory", "gpu", "resources", "estimate", "where")
@@ -36,6 +36,8 @@ class TaskOptions:
     where: Where = ()
     restart: int | None = None
     variants: tuple[Variant, ...] = ()
+    gang: bool = False
+    within: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ def task_options(who: str, given: Mapping[str, Any]) -> TaskOptions:
         if at_most_once and retries:
             raise Invalid("it cannot be at_most_once and have retries", hint="drop one of the two")
         priority = _whole(given.get("priority", 0), "priority")
+        gang, within = _gang(given, at_most_once, variants)
     except Invalid as error:
         raise Invalid(f"{who}: {error.message}", hint=error.hint) from None
     return TaskOptions(
@@ -85,6 +88,8 @@ def task_options(who: str, given: Mapping[str, Any]) -> TaskOptions:
         first.where,
         restart,
         variants,
+        gang,
+        within,
     )
 
 
@@ -145,6 +150,36 @@ def _resources(given: Any) -> Mapping[str, Any]:
         if name in ("cpu", "memory", "gpu"):
             raise Invalid(f"resources has {name!r}, which has an option of its own", hint=f"write {name}=...")
     return given
+
+
+def _gang(
+    given: Mapping[str, Any], at_most_once: bool, variants: tuple[Variant, ...]
+) -> tuple[bool, tuple[str, ...]]:
+    """Whether its items are a gang, and within what."""
+    gang = given.get("gang", False)
+    if not isinstance(gang, bool):
+        raise Invalid(f"gang={gang!r} is not True or False")
+    if gang and at_most_once:
+        raise Invalid(
+            "it cannot be a gang and at_most_once: what ends one member ends all, to run again together",
+            hint="drop one of the two",
+        )
+    if gang and variants:
+        raise Invalid("it cannot be a gang and have variants", hint="drop one of the two")
+    within = _within(given.get("within", ()))
+    if within and not gang:
+        raise Invalid(f"within={given['within']!r}, but it is no gang", hint="add gang=True, or say where=")
+    return gang, within
+
+
+def _within(given: Any) -> tuple[str, ...]:
+    labels = (given,) if isinstance(given, str) and given else given
+    if not isinstance(labels, list | tuple) or not all(isinstance(label, str) and label for label in labels):
+        raise Invalid(
+            f"within={given!r} is not the label of nodes",
+            hint='write within="rack", or within=["rack", "zone"]',
+        )
+    return tuple(labels)
 
 
 def _time(value: Any, what: str) -> int | None:

@@ -260,6 +260,8 @@ class Trace:
                 where=options.where,
                 restart=options.restart,
                 variants=options.variants,
+                gang=options.gang and mapped > 0,
+                within=options.within if mapped else (),
                 **fields,
             )
         )

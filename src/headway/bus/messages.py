@@ -79,6 +79,7 @@ class Call(Model):
     where: list[str] = Field(default_factory=list)
     restart: int | None = None
     variants: list[VariantModel] = Field(default_factory=list)
+    within: list[str] = Field(default_factory=list)
 
 
 class OfferRow(NamedTuple):
@@ -94,6 +95,8 @@ class OfferRow(NamedTuple):
     inputs: dict[str, dict[str, Any]]
     release: int
     not_before: int = 0
+    #: Of a member of a gang, which is named as its call: its index, the size, how many have finished.
+    gang: tuple[int, int, int] | None = None
 
 
 class EditRow(NamedTuple):
@@ -126,11 +129,16 @@ class GrantRow(NamedTuple):
     inputs: dict[str, dict[str, Any] | None]
     devices: list[int]
     variant: int = 0
+    #: Of a member of a gang: its rank among those that start together, and which of `LeaseBody.gangs` it is.
+    gang: tuple[int, str] | None = None
 
 
 class LeaseBody(Model):
     calls: dict[str, Call] = Field(default_factory=dict)
     grants: list[GrantRow] = Field(default_factory=list)
+    gangs: dict[str, list[str]] = Field(
+        default_factory=dict
+    )  # the nodes of all members that start together, by rank
     recalls: list[tuple[int, list[tuple[str, int]]]] = Field(
         default_factory=list
     )  # (lease, [(task, attempt)])

@@ -10,6 +10,19 @@ from headway.domain.where import Where
 
 
 @dataclass(frozen=True, slots=True)
+class Wide:
+    """What the members of a gang ask for together: it is never one node's to hold.
+
+    Attributes:
+        parts: What members ask for, each with how many of them, in the order of the first of them.
+        within: As `Gang.within`.
+    """
+
+    parts: tuple[tuple[Ask, int], ...]
+    within: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """What decides, besides the policy, whether a task may start and where.
 
@@ -17,12 +30,14 @@ class Ask:
         pin: The only node it may run on, or empty.
         where: What the labels of its node must say.
         forms: Instead of all that: what each variant of the task asks for, while none has been chosen.
+        wide: For a gang in line, what all its members ask for; then the rest is its leader's.
     """
 
     demand: Demand
     pin: str = ""
     where: Where = ()
     forms: tuple[Ask, ...] = ()
+    wide: Wide | None = None
 
 
 def ask_of(task: Task, pin: str = "") -> Ask:

@@ -32,6 +32,7 @@ class Start:
         lease: The allocation it runs under. Attempts of one lease run one after the other on the same resources: a train.
         position: Its place in the lease, from 0.
         variant: Which of its variants it runs as, from 0.
+        gang: For a member of a gang: its rank among those that start together, and the node of each, by rank.
     """
 
     task: str
@@ -42,6 +43,7 @@ class Start:
     devices: tuple[int, ...] = ()
     reason: Reason = Reason("")
     variant: int = 0
+    gang: tuple[int, tuple[str, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

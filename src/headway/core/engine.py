@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from headway.core import events, explain, invariants, snapshot, trains
+from headway.core.admission import gangs
 from headway.core.branches import depth_of
 from headway.core.decisions import Decision, Reason, Stop
 from headway.core.events import Event, Outcome
@@ -18,7 +19,7 @@ from headway.core.overrides import checked, concerns
 from headway.core.placement.space import Space
 from headway.core.placing import place_all
 from headway.core.policy import Policy
-from headway.core.preemption import victims, within
+from headway.core.preemption import for_gangs, victims, within
 from headway.core.preemption.budgets import Disruptions
 from headway.core.preemption.search import earlier
 from headway.core.preemption.terms import settle_terms
@@ -137,9 +138,12 @@ class Engine:
         self._tick(now)
         if world.claims:
             for claim in [claim for claim in world.claims.values() if claim.ready]:
-                world.fulfil(claim, now)
+                if claim.entry.task.id in world.claims:  # a gang's are fulfilled together
+                    world.fulfil(claim, now)
         place_all(world, now)
         self._victim_wake = victims.make_room(world, now)
+        if world.queue.wide:
+            self._victim_wake = earlier(self._victim_wake, for_gangs.make_room(world, now))
         if world.settings.preempt_longer or world.settings.preempt_attained:
             self._victim_wake = earlier(self._victim_wake, within.make_room(world, now))
         trains.call_back(world)
@@ -283,8 +287,9 @@ class Engine:
 
     def _cancel_claims(self, space: Space, now: int) -> None:
         for claim in list(space.claims):
-            self.world.cancel_claim(claim)
-            self.world.settle(claim.entry, now)
+            if claim in space.claims:  # a gang's are cancelled together
+                self.world.unsettle(claim.entry)
+                self.world.settle(claim.entry, now)
 
     def _node_cordoned(self, event: events.NodeCordoned, now: int) -> None:
         space = self.world.nodes.by_name.get(event.node)
@@ -300,6 +305,8 @@ class Engine:
     # ── tasks ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def _offered(self, event: events.TaskOffered, now: int) -> None:
+        if event.task.gang is not None:
+            gangs.refuse_nonsense(self.world, event.task)
         entry = self.world.tasks.get(event.task.id)
         if entry is None:
             self.world.admit(event.task, event.not_before, now)
@@ -337,7 +344,8 @@ class Engine:
         if entry.offer is not None:
             entry.offer = replace(entry.offer, task=replace(entry.offer.task, **changes))
         lowered = event.priority is not None and event.priority < former
-        if entry.item is not None or (lowered and entry.state is State.CLAIMING):
+        gathers = entry.state is State.GATHERING
+        if entry.item is not None or gathers or (lowered and entry.state is State.CLAIMING):
             world.unsettle(entry)
             world.settle(entry, now)
         elif entry.member is not None:
@@ -409,6 +417,7 @@ class Engine:
         self.world.move(entry, Move.RETURN)
         self.world.recall_dependents(member, Reason("needs_result", (("of", event.task),)))
         self.world.detach(member, now)
+        self._break_up(entry, "returned", now)
         entry.unused = True
         self._again(entry, now)
 
@@ -433,11 +442,13 @@ class Engine:
         if event.outcome is Outcome.PREEMPTED:
             world.move(entry, Move.PREEMPTED)
             world.detach(member, now, event.took)
+            self._break_up(entry, "preempted", now)
             entry.preemptions += 1
             entry.done = member.saved
             self._again(entry, now)
             return
         world.detach(member, now, event.took)
+        self._break_up(entry, str(event.outcome), now)
         entry.done = member.saved
         offer = entry.offer
         world.leave(entry, Move.END)
@@ -454,6 +465,12 @@ class Engine:
         if left:
             done = max(took - world.restart(entry), 0) if entry.done else took
             world.estimates.learn(family, done * MILLI // left, world.settings.train_span)
+
+    def _break_up(self, entry: Entry, outcome: str, now: int) -> None:
+        """A member of a gang is over, unfinished: so are the others."""
+        if entry.task.gang is not None:
+            reason = Reason("gang_broken", (("by", entry.task.id), ("outcome", outcome)))
+            gangs.break_up(self.world, entry, reason, now)
 
     def _again(self, entry: Entry, now: int) -> None:
         """A task whose attempt is over without its own doing goes back in line, or as was said meanwhile."""

@@ -30,6 +30,7 @@ def check(world: World) -> None:
     _check_parked(world)
     if world.plan is not None:
         _check_plan(world, world.plan)
+    _check_gangs(world)
 
 
 def story(entry: Entry) -> str:
@@ -147,7 +148,7 @@ def _check_claims(world: World) -> None:
             # What came free is the preemptor's and nobody else's.
             assert much == 0 or free <= 0, f"claim of {task}: {name} is {much} short, and {free} is free"
     for ident, lease in world.leases.items():
-        assert lease.evicting == (ident in victims), f"lease {ident}: evicting {lease.evicting}"
+        assert lease.evicting == (ident in victims or lease.leaving), f"lease {ident}: evicting {lease.evicting}"
         running = lease.members[0]
         if lease.evicting and running.started >= 0:
             assert running.entry.task.id in world.away, f"{story(running.entry)}: leaves, and is not away"
@@ -264,6 +265,38 @@ def _check_turns(queue: TurnQueue, world: World) -> None:
         branch.sum_up(queue.ledger)
         assert branch.used == holds, f"branch {name}: {holds} said, its members have {branch.used}"
     assert set(used) <= set(queue.ledger.accounts), "somebody without an account holds something"
+
+
+def _check_gangs(world: World) -> None:
+    """A gang holds places for all of its members, or for none, or is being ended."""
+    for ident, band in world.gangs.bands.items():
+        told = f"gang {ident}"
+        assert band.members, f"{told}: has no member"
+        out = [entry.member for entry in band.members.values() if entry.member is not None]
+        assert len(out) == band.out, f"{told}: {band.out} members said to be allocated, {len(out)} are"
+        rest = [entry for entry in band.members.values() if entry.member is None]
+        if out and rest:
+            assert all(member.lease.evicting for member in out), (
+                f"{told}: is half held, and is not being ended"
+            )
+        elif out:
+            ending = {member.lease.evicting for member in out}
+            assert len(ending) == 1, f"{told}: some of its members are being ended, others not"
+        for index, entry in band.members.items():
+            gang = entry.task.gang
+            assert gang is not None, f"{told}: {story(entry)} is of no gang"
+            assert (gang.id, gang.index) == (ident, index), f"{told}: {story(entry)} is of {gang}"
+            leads = entry is band.leader
+            assert entry.shape.wide == (leads and entry.state is State.QUEUED), f"{told}: {story(entry)}"
+            gathers = entry.state is State.GATHERING or entry.state is State.CLAIMING or leads
+            assert (index in band.ready) == gathers, f"{told}: {story(entry)}, ready {index in band.ready}"
+        claiming = [entry for entry in band.ready.values() if entry.state is State.CLAIMING]
+        assert not claiming or len(claiming) == len(band.ready), f"{told}: only some of it claims places"
+        complete = bool(band.ready) and not band.out and band.missing <= 0
+        assert (band.leader is not None) == complete, f"{told}: is complete {complete}, leader {band.leader}"
+    members = sum(len(band.members) for band in world.gangs.bands.values())
+    in_gangs = sum(entry.task.gang is not None for entry in world.tasks.values())
+    assert members == in_gangs, f"{in_gangs} tasks are in gangs, the gangs have {members}"
 
 
 def _check_parked(world: World) -> None:

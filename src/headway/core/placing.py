@@ -10,7 +10,7 @@ from __future__ import annotations
 from heapq import heapify, heappop, heappush
 
 from headway.core import variants
-from headway.core.admission import backfill, planned
+from headway.core.admission import backfill, gangs, planned
 from headway.core.admission.line import head_of_line
 from headway.core.decisions import Reason
 from headway.core.placement.space import Space
@@ -27,6 +27,8 @@ def place_all(world: World, now: int) -> None:
     """Grants everything that fits, under the policy's discipline."""
     if world.queue.undecided:
         variants.begin(world)
+    if world.queue.wide and world.nodes.freed:
+        gangs.look_again(world)
     if world.policy.strict:
         _strict(world, now)
     elif world.policy.backfill:
@@ -47,6 +49,8 @@ def _strict(world: World, now: int) -> None:
             variants.choose(world, entry, now, must=True)
         space = world.nodes.best(entry.shape, entry)
         if space is None:
+            if entry.shape.wide and gangs.try_start(world, entry, now):
+                continue
             world.head = entry.task.id
             return
         _on_best(world, entry, space, now)
@@ -71,7 +75,8 @@ def _skip(world: World, now: int) -> None:
                 shape = head.shape
             best = nodes.best(shape, head)
             if best is None:
-                queue.park(shape)
+                if not (shape.wide and gangs.try_head(world, shape, now)):
+                    queue.park(shape)
             else:
                 _on_best(world, head, best, now)
         elif found is not None:
@@ -112,7 +117,11 @@ def _by_turns(world: World, queue: TurnQueue, now: int) -> None:
         else:
             best = nodes.best(shape, head)
             if best is None:
-                queue.park(shape)
+                if shape.wide and gangs.try_start(world, head, now):
+                    freed = {i: bits & queue.fitting_bits(nodes.all[i]) for i, bits in freed.items()}
+                    tried = _union(freed)
+                else:
+                    queue.park(shape)
                 continue
             _on_best(world, head, best, now)
             space = best

@@ -59,6 +59,7 @@ class Shape:
             `Nodes.part`.
         sight: Its score on every node, under a placement whose score does not fall apart; see `sights`.
         live: Leases of this shape.
+        wide: It is what a gang asks for: no single node is asked to hold it.
         search_at: No search for victims before (microseconds); see `preemption`. `longer_at`: nor for what has
             more left, unless for a head whose key is below `longer_key`.
     """
@@ -66,7 +67,7 @@ class Shape:
     __slots__ = (
         "amounts", "ask", "beyond", "count", "cpu", "demand", "fits", "forms", "gpu", "heap", "id", "live", "longer_at",
         "longer_key", "memory", "other", "parked", "parts", "per_device", "picky", "pin", "search_at", "seen", "share",
-        "sight", "slot", "thirsty", "where", "whole",
+        "sight", "slot", "thirsty", "where", "whole", "wide",
     )  # fmt: skip
 
     def __init__(self, ident: int, ask: Ask, forms: tuple[Shape, ...] = ()) -> None:
@@ -100,6 +101,10 @@ class Shape:
         self.thirsty: dict[int, None] = {}
         self.search_at = 0
         self.longer_at = self.longer_key = 0
+        self.wide = ask.wide is not None
+        if self.wide:
+            self.cpu = self.gpu = NEVER
+            self.picky = True
 
     def __lt__(self, other: Shape) -> bool:
         # A task that moved to another shape may leave a dead element with the same key and arrival behind.
@@ -123,6 +128,8 @@ class Queue:
 
     def __init__(self, coarse: int = 0) -> None:
         self.shapes: list[Shape] = []
+        #: Those of gangs.
+        self.wide: list[Shape] = []
         self._ids: dict[Ask, Shape] = {}
         #: Shapes of tasks with variants.
         self.undecided: list[Shape] = []
@@ -149,6 +156,8 @@ class Queue:
             self._widen(found)
             if forms:
                 self.undecided.append(found)
+            if found.wide:
+                self.wide.append(found)
         return found
 
     def _widen(self, shape: Shape) -> None:
@@ -285,7 +294,8 @@ class Queue:
 
     def adopt(self, other: Queue) -> None:
         """Another policy: takes over the shapes, without what is queued."""
-        self.shapes, self._ids, self.undecided = other.shapes, other._ids, other.undecided
+        self.shapes, self._ids, self.wide = other.shapes, other._ids, other.wide
+        self.undecided = other.undecided
         self._columns, self._heads = other._columns, np.full_like(other._heads, NONE)
         self.special = other.special
         self.arrived = other.arrived

@@ -14,7 +14,7 @@ from dataclasses import fields
 from typing import Any
 
 from headway.core import decisions
-from headway.core.ask import Ask
+from headway.core.ask import Ask, Wide
 from headway.core.capacity.estimates import Estimates
 from headway.core.decisions import Decision, Reason
 from headway.core.events import TaskOffered
@@ -27,7 +27,7 @@ from headway.core.state import Claim, Entry, Lease, Member, Ousted, Past, Reserv
 from headway.core.world import Settings, World
 from headway.domain.override import Override
 from headway.domain.resources import Demand, Node
-from headway.domain.task import Task, Variant
+from headway.domain.task import Gang, Task, Variant
 
 Tree = dict[str, Any]
 
@@ -58,6 +58,7 @@ def take(world: World) -> Tree:
         "waiters": [[task, [entry.task.id for entry in waiting]] for task, waiting in world.waiters.items()],
         "leases": [_lease(lease) for lease in world.leases.values()],
         "claims": [_claim(claim) for claim in world.claims.values()],
+        "gangs": world.gangs.tree(),
         "fences": [[task, *fence] for task, fence in world.fences.items()],
         "finished": [list(pair) for pair in world.finished.items()],
         "past": [[task, past.tree()] for task, past in world.past.items()],
@@ -72,7 +73,7 @@ def take(world: World) -> Tree:
         "parents": [list(pair) for pair in world.parents.items()],
         "ledger": world.ledger.tree() if world.ledger is not None else None,
         "head": world.head,
-        "reservation": [kept.task, kept.space.index, kept.at] if (kept := world.reservation) else None,
+        "reservation": _reservation(kept) if (kept := world.reservation) else None,
         "plan": world.plan.tree() if world.plan is not None else None,
         "disruptions": world.disruptions.tree(),
         "away": list(world.away),
@@ -112,11 +113,17 @@ def load(tree: Tree) -> World:
         _unlease(world, row)
     for row in tree["claims"]:
         _unclaim(world, row)
+    if "gangs" in tree:
+        world.gangs.fill(tree["gangs"], world.tasks, world.queue.shapes)
     world.disruptions = Disruptions.from_tree(tree.get("disruptions", [[], []]))
     world.away = {task: world.tasks[task] for task in tree.get("away", ())}
     world.head = tree.get("head")
     kept = tree.get("reservation")
-    world.reservation = Reservation(kept[0], world.nodes.all[kept[1]], kept[2]) if kept else None
+    if kept:
+        task, first, at, *others = kept
+        world.reservation = Reservation(
+            task, world.nodes.all[first], at, tuple(world.nodes.all[i] for i in others)
+        )
     world.plan = Standing.from_tree(tree["plan"]) if tree.get("plan") else None
     world.fences = {
         task: (attempt, bool(unused), done, times, rest[0] if rest else 0)
@@ -154,6 +161,9 @@ def _undemand(row: list[Any]) -> Demand:
 
 def _ask(ask: Ask) -> list[Any]:
     row: list[Any] = [_demand(ask.demand), ask.pin]
+    wide = ask.wide
+    if wide is not None:
+        return [*row, list(ask.where), [], [[[_ask(part), n] for part, n in wide.parts], list(wide.within)]]
     if ask.forms:
         return [*row, list(ask.where), [_ask(form) for form in ask.forms]]
     return [*row, list(ask.where)] if ask.where else row
@@ -162,7 +172,15 @@ def _ask(ask: Ask) -> list[Any]:
 def _unask(row: list[Any]) -> Ask:
     where = tuple(row[2]) if len(row) > 2 else ()
     forms = tuple(_unask(form) for form in row[3]) if len(row) > 3 else ()
-    return Ask(_undemand(row[0]), row[1], where, forms)
+    wide = None
+    if len(row) > 4:
+        parts, within = row[4]
+        wide = Wide(tuple((_unask(part), n) for part, n in parts), tuple(within))
+    return Ask(_undemand(row[0]), row[1], where, forms, wide)
+
+
+def _reservation(kept: Reservation) -> list[Any]:
+    return [kept.task, kept.space.index, kept.at, *(space.index for space in kept.others)]
 
 
 def _fields(value: Any) -> list[Any]:
@@ -231,7 +249,9 @@ def _task(task: Task) -> list[Any]:
         task.id, task.tenant, task.priority, task.weight, task.estimate, task.release, task.deadline,
         list(task.after),
         int(task.at_most_once), list(task.where), task.restart,
-        *([[list(pair) for pair in task.inputs]] if task.inputs or task.variants else []), *_variants(task),
+        *([[list(pair) for pair in task.inputs]] if task.inputs or task.variants or task.gang is not None else []),
+        *_variants(task),
+        *([[], [_lists(value) for value in _fields(task.gang)]] if task.gang is not None else []),
     ]  # fmt: skip
 
 
@@ -250,9 +270,10 @@ def _untask(row: list[Any], kind: str, demand: Demand) -> Task:
         Variant(_undemand(held), length, tuple(terms))
         for held, length, terms in (rest[3] if len(rest) > 3 else ())
     )
+    gang = Gang(*_tuples(rest[4])) if len(rest) > 4 else None
     return Task(
         ident, kind, demand, tenant, priority, weight, estimate, release, deadline, tuple(after), bool(once),
-        where, restart, inputs, variants,
+        where, restart, inputs, variants, gang,
     )  # fmt: skip
 
 
@@ -310,7 +331,7 @@ def _lease(lease: Lease) -> list[Any]:
     ]  # fmt: skip
     return [
         lease.id, lease.space.index, lease.shape.id, list(lease.devices), lease.next, int(lease.slow),
-        int(lease.evicting), members,
+        int(lease.evicting) + 2 * int(lease.leaving), members,
     ]  # fmt: skip
 
 
@@ -318,7 +339,8 @@ def _unlease(world: World, row: list[Any]) -> None:
     ident, index, shape, devices, following, slow, evicting, members = row
     space = world.nodes.all[index]
     lease = Lease(ident, space, world.queue.shapes[shape], tuple(devices))
-    lease.next, lease.slow, lease.evicting = following, bool(slow), bool(evicting)
+    lease.next, lease.slow = following, bool(slow)
+    lease.evicting, lease.leaving = bool(evicting & 1), bool(evicting & 2)
     for task, attempt, position, granted, expected, *rest in members:
         entry = world.tasks[task]
         member = Member(entry, lease, attempt, position, granted, expected)

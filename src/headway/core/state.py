@@ -9,6 +9,7 @@ a preemption.
 | waiting  | tasks it comes after have not finished                     | `World.waiters`, under each       |
 | delayed  | backs off: not before a given time                         | `World.delays`, a heap by time    |
 | held     | an override keeps it                                       | nowhere else                      |
+| gathering| the rest of its gang is missing, or stands in line with it  | `Band.ready` of its gang          |
 | queued   | could start if it fitted somewhere                         | its shape's heap in `World.queue` |
 | claiming | a place is being cleared for it (preemption)               | `World.claims`                    |
 | placed   | granted to an executor, which has not said that it started | a member of a lease               |
@@ -37,6 +38,7 @@ class State(StrEnum):
     WAITING = "waiting"
     DELAYED = "delayed"
     HELD = "held"
+    GATHERING = "gathering"
     QUEUED = "queued"
     CLAIMING = "claiming"
     PLACED = "placed"
@@ -51,6 +53,7 @@ class Move(StrEnum):
     DELAY = "delay"  # a back-off
     HOLD = "hold"  # an override
     READY = "ready"  # nothing but a place is missing
+    GATHER = "gather"  # nothing but its gang is missing, or a place for all of it
     CLAIM = "claim"  # victims are asked to make room for it
     GRANT = "grant"
     START = "start"
@@ -65,6 +68,7 @@ _REST = {
     Move.DELAY: State.DELAYED,
     Move.HOLD: State.HELD,
     Move.READY: State.QUEUED,
+    Move.GATHER: State.GATHERING,
     Move.DROP: State.GONE,
 }
 
@@ -74,6 +78,8 @@ TABLE: dict[State, dict[Move, State]] = {
     State.WAITING: {**_REST, Move.GRANT: State.PLACED},
     State.DELAYED: _REST,
     State.HELD: _REST,
+    # The leader claims and is granted from the line, the others from behind it.
+    State.GATHERING: {**_REST, Move.CLAIM: State.CLAIMING, Move.GRANT: State.PLACED},
     State.QUEUED: {**_REST, Move.CLAIM: State.CLAIMING, Move.GRANT: State.PLACED},
     State.CLAIMING: {**_REST, Move.GRANT: State.PLACED},
     # An attempt may end without our having heard that it started: reports are coalesced.
@@ -215,13 +221,14 @@ class Lease:
         outstanding: Microseconds of work expected in its members.
         recalls: Members called back and not yet acknowledged.
         slow: The running member has outlasted the span: nothing is added until it has ended.
-        evicting: The place is being cleared for a claim.
+        evicting: Its members are asked to go: the place is being cleared for a claim, or for good (`leaving`).
     """
 
     __slots__ = (
         "devices",
         "evicting",
         "id",
+        "leaving",
         "members",
         "next",
         "outstanding",
@@ -241,7 +248,7 @@ class Lease:
         self.outstanding = 0
         self.recalls = 0
         self.slow = False
-        self.evicting = False
+        self.evicting = self.leaving = False
 
     def idle_members(self) -> list[Member]:
         """Members that have not started, as far as we know, and are not called back."""
@@ -285,11 +292,17 @@ class Reservation(NamedTuple):
 
     Attributes:
         at: When the node should have room for it, in microseconds.
+        others: For a gang: the other nodes that it should then have room on.
     """
 
     task: str
     space: Space
     at: int
+    others: tuple[Space, ...] = ()
+
+    def holds(self, space: Space) -> bool:
+        """Whether the node is among those reserved."""
+        return space is self.space or space in self.others
 
 
 class Past(NamedTuple):

@@ -30,7 +30,7 @@ _WORTH = 4
 
 def ride(world: World, entry: Entry, space: Space) -> int | None:
     """Microseconds this task is reckoned to need on a train of that node, or None if it may not ride."""
-    if entry.task.at_most_once or entry.boost:
+    if entry.task.at_most_once or entry.boost or entry.task.gang is not None:
         # An unstarted member of a lost node counts as started: at_most_once would end unknown for nothing.
         return None
     learned = entry.family.quantile(900)
@@ -71,8 +71,10 @@ def _fill_one(world: World, lease: Lease, part: int, now: int) -> None:
     shape.thirsty.pop(lease.id, None)
     if lease.recalls or lease.slow or lease.evicting or not lease.space.open or lease.outstanding * 2 > span:
         return
+    if lease.members[0].entry.task.gang is not None:
+        return  # it may be asked to end with its gang at any time
     kept = world.reservation
-    if kept is not None and kept.space is lease.space:
+    if kept is not None and kept.holds(lease.space):
         return  # topped up again and again, it would never come free for the head of the line
     followers = _followers(world, lease, lease.members)
     rival: Slot | None = None
@@ -159,6 +161,7 @@ def _may_follow(world: World, lease: Lease, entry: Entry, siblings: int) -> bool
         or entry.shape is not lease.shape
         or entry.not_before
         or entry.task.at_most_once
+        or entry.task.gang is not None
     ):
         return False
     for task in entry.waits:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from headway.core.admission import gangs
 from headway.core.admission.outlook import Outlook
 from headway.core.ask import Ask, ask_of
 from headway.core.capacity.estimates import Estimates
@@ -139,6 +140,7 @@ class World:
         self.tasks: dict[str, Entry] = {}
         self.leases: dict[int, Lease] = {}
         self.claims: dict[str, Claim] = {}
+        self.gangs = gangs.Gangs()
         self.waiters: dict[str, list[Entry]] = {}
         #: Of tasks that left but may come back: last attempt, whether it is unused, milli kept, preemptions,
         #: microseconds run.
@@ -274,6 +276,8 @@ class World:
         if self.policy.mixed:
             self.nodes.expected.saw((entry.shape,))
         self.counts[State.WAITING] += 1
+        if task.gang is not None:
+            gangs.join(self, entry)
         self._wait_for(entry)
         self.settle(entry, now)
 
@@ -281,9 +285,14 @@ class World:
         """A new offer of an unallocated task: keeps its place of arrival and its attempts."""
         self.unsettle(entry)
         self._wait_for_nothing(entry)
+        former = entry.task.gang
         if task.variants:
             task = task.as_variant(0)
         entry.task, entry.variant, entry.since = task, -1, -1
+        if former is not None:
+            gangs.part(self, entry, former.id, former.index, finished=False)
+        if task.gang is not None:
+            gangs.join(self, entry)
         entry.family = self.estimates.family(task.kind, task.demand)
         entry.shape = self.queue.shape(ask_of(task, entry.shape.pin))
         entry.not_before = not_before
@@ -307,6 +316,8 @@ class World:
         elif entry.not_before > now:
             self.move(entry, Move.DELAY)
             heappush(self.delays, (entry.not_before, entry.seq, entry.task.id))
+        elif entry.task.gang is not None:
+            gangs.gather(self, entry)
         else:
             self.move(entry, Move.READY)
             self.queue.push(entry, self.policy.key(entry, self))
@@ -348,7 +359,9 @@ class World:
 
     def unsettle(self, entry: Entry) -> None:
         """Takes an unallocated task from where it stands; `settle` or `drop` follows."""
-        if entry.item is not None:
+        if entry.task.gang is not None:
+            gangs.scatter(self, entry)
+        elif entry.item is not None:
             self.queue.remove(entry)
         elif entry.state is State.CLAIMING:
             self.cancel_claim(self.claims[entry.task.id])
@@ -361,6 +374,9 @@ class World:
         if self.plan is not None:
             self.plan.rows.pop(entry.task.id, None)
         self.away.pop(entry.task.id, None)
+        gang = entry.task.gang
+        if gang is not None:
+            gangs.part(self, entry, gang.id, gang.index, finished)
         if entry.attempt and not finished:
             self.fences[entry.task.id] = (
                 entry.attempt,
@@ -450,6 +466,8 @@ class World:
         member.reason = reason
         self._count_rank(member.rank, 1)
         entry.member = member
+        if entry.task.gang is not None:
+            self.gangs.bands[entry.task.gang.id].out += 1
         lease.members.append(member)
         lease.next += 1
         lease.outstanding += member.expected
@@ -487,6 +505,9 @@ class World:
             lease.recalls -= 1
         self._count_rank(member.rank, -1)
         member.entry.member = None
+        gang = member.entry.task.gang
+        if gang is not None:
+            self.gangs.bands[gang.id].out -= 1
         if member.started >= 0:
             lease.slow = False
         if len(lease.members) < 2:
@@ -555,6 +576,7 @@ class World:
         ran = now - member.started if member.started >= 0 else 0
         entry.attained += ran
         self.detach(member, now, ran)
+        gangs.break_up(self, entry, Reason("gang_broken", facts(by=entry.task.id, outcome="lost")), now)
         entry.done = member.saved
         self.leave(entry, Move.END)
         self.out.append(Lost(entry.task.id, member.attempt, node, True))
@@ -577,7 +599,8 @@ class World:
         self, entry: Entry, space: Space, devices: tuple[int, ...], victims: tuple[int, ...], now: int
     ) -> None:
         """Reserves what is free of the place now and what comes free of it later."""
-        self.queue.remove(entry)
+        if entry.item is not None:
+            self.queue.remove(entry)
         self.move(entry, Move.CLAIM)
         claim = Claim(entry, space, devices, victims, now)
         self.claims[entry.task.id] = claim
@@ -591,17 +614,20 @@ class World:
         del self.claims[claim.entry.task.id]
         claim.space.disband(claim)
         self.nodes.changed(claim.space, freed=True)
-        self._spare(claim)
+        self.spare(claim)
 
     def fulfil(self, claim: Claim, now: int) -> None:
         """The place is clear: the one it was cleared for starts. Whoever was to leave and still runs may stay."""
         entry = claim.entry
+        if entry.task.gang is not None:
+            gangs.fulfil(self, entry, now)
+            return
         del self.claims[entry.task.id]
         claim.space.claims.remove(claim)
         lease = self.open_lease(claim.space, entry, claim.devices)
         reason = Reason("preempts", (("victims", list(claim.victims)), ("waited", now - claim.made)))
         self.grant(entry, lease, reason, now)
-        self._spare(claim)
+        self.spare(claim)
 
     def oust(self, member: Member, reason: Reason, now: int) -> None:
         """Asks a running attempt to checkpoint and end."""
@@ -612,11 +638,11 @@ class World:
             self.disruptions.asked(entry, now)
         self.out.append(Preempt(entry.task.id, member.attempt, node, self.settings.grace, reason))
 
-    def _spare(self, claim: Claim) -> None:
+    def spare(self, claim: Claim) -> None:
         """Lets the victims of a claim off that have not left."""
         for ident in claim.victims:
             lease = self.leases.get(ident)
-            if lease is None or not lease.evicting:
+            if lease is None or not lease.evicting or lease.leaving:
                 continue
             lease.evicting = False
             self.touched[lease.id] = lease

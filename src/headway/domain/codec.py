@@ -41,7 +41,7 @@ _INT64 = 2**63
 _WORKFLOW_FIELDS = ("name", "tasks", "result", "tenant", "weight")
 _TASK_FIELDS = (
     "name", "function", "shell", "args", "kwargs", "mapped", "demand", "estimate", "priority", "retry",
-    "timeout", "at_most_once", "where", "restart", "variants",
+    "timeout", "at_most_once", "where", "restart", "variants", "gang", "within",
 )  # fmt: skip
 _VARIANT_FIELDS = ("demand", "estimate", "where")
 _DEMAND_FIELDS = ("cpu", "memory", "gpu", "other")
@@ -285,12 +285,15 @@ def _spec_to_json(spec: TaskSpec) -> dict[str, Any]:
         usual = Retry()
         fields = ((name, getattr(spec.retry, name)) for name in _RETRY_FIELDS)
         tree["retry"] = {name: value for name, value in fields if value != getattr(usual, name)}
+    if spec.within:
+        tree["within"] = list(spec.within)
     plain = (
         ("mapped", 0),
         ("priority", 0),
         ("timeout", None),
         ("at_most_once", False),
         ("restart", None),
+        ("gang", False),
     )
     tree.update(
         (name, getattr(spec, name)) for name, usual_value in plain if getattr(spec, name) != usual_value
@@ -347,6 +350,11 @@ def _spec_from_json(tree: Any, where: str) -> TaskSpec:
         where=first.where,
         restart=None if restart is None else _whole(restart, f"{where}.restart"),
         variants=variants,
+        gang=_flag(fields.get("gang", False), f"{where}.gang"),
+        within=tuple(
+            _text(label, f"{where}.within[{i}]")
+            for i, label in enumerate(_list(fields.get("within", []), f"{where}.within"))
+        ),
     )
 
 
@@ -468,6 +476,19 @@ def _check_spec(workflow: Workflow, spec: TaskSpec, values: Mapping[str, Ref] | 
         raise Invalid(
             f"{who} cannot be at_most_once and be retried", hint="drop retries, or drop at_most_once"
         )
+    if spec.gang and spec.at_most_once:
+        raise Invalid(
+            f"{who} cannot be a gang and at_most_once: what ends one member ends all, to run again together",
+            hint="drop one of the two",
+        )
+    if spec.gang and spec.variants:
+        raise Invalid(f"{who} cannot be a gang and have variants", hint="drop one of the two")
+    if spec.gang and not spec.mapped:
+        raise Invalid(
+            f"{who} is a gang, but is not mapped", hint="the items of a map are the members of a gang"
+        )
+    if spec.within and not spec.gang:
+        raise Invalid(f"{who} says within, but is no gang", hint="add gang, or say where")
     if spec.mapped > len(spec.args):
         raise Invalid(
             f"{who} iterates {spec.mapped} arguments but has {len(spec.args)}", hint='lower "mapped"'

@@ -28,6 +28,26 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True)
+class Gang:
+    """Which gang a task is a member of: all members start together, or none does.
+
+    Attributes:
+        id: `<run>/<name>`, the same for all members.
+        index: Of this member, from 0; unique in the gang.
+        size: Members of the whole gang, those that have finished included.
+        done: How many have finished, as far as who offers the task knows.
+        within: Labels of nodes, narrowest first: all members run on nodes that have the same value of the first of
+            them for which that is possible. `*` stands for any nodes. Empty: any nodes.
+    """
+
+    id: str
+    index: int
+    size: int
+    done: int = 0
+    within: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """One schedulable unit of a run.
 
@@ -48,6 +68,7 @@ class Task:
         inputs: Tasks whose results it reads, and how many bytes of each: they lie on the nodes that ran these.
         variants: The ways in which it may run, of which one is chosen when its turn comes. Demand, estimate and `where` are then
             those of the chosen one, of the first until then.
+        gang: The gang it is a member of, or None.
     """
 
     id: str
@@ -65,6 +86,7 @@ class Task:
     restart: int | None = None
     inputs: tuple[tuple[str, int], ...] = ()
     variants: tuple[Variant, ...] = ()
+    gang: Gang | None = None
 
     def as_variant(self, index: int) -> Task:
         """The task as it runs in that way."""

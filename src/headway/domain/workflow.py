@@ -81,6 +81,7 @@ class TaskSpec:
         where: What the labels of its node must say, in canonical text (`domain.where`).
         restart: Microseconds that an attempt needs before it goes on from a checkpoint, or None if it is to be learned.
         variants: The ways in which it may run, at least two, or none; demand, estimate and `where` are those of the first.
+        gang: Of a mapped task: its items are a gang (`domain.task.Gang`), and `within` is what must be the same for all.
     """
 
     name: str
@@ -98,6 +99,8 @@ class TaskSpec:
     where: Where = ()
     restart: int | None = None
     variants: tuple[Variant, ...] = ()
+    gang: bool = False
+    within: tuple[str, ...] = ()
 
     @property
     def ways(self) -> tuple[Variant, ...]:

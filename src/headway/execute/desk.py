@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from headway.execute.frames import pack
 from headway.execute.spool import Spool
 
-#: (n, task, attempt, lease, call index, item, inputs, devices, variant); see `frames`.
+#: (n, task, attempt, lease, call index, item, inputs, devices, variant, gang); see `frames`.
 Item = tuple[Any, ...]
 
 _BATCH_ROWS, _BATCH_BYTES, _BATCH_SECONDS = 256, 256 * 1024, 0.002

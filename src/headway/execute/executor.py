@@ -91,7 +91,7 @@ class Executor:
         """Do what the scheduler says. What cannot run is reported as failed, never raised."""
         touched: dict[int, Lane] = {}
         for grant in body.grants:
-            if (lane := self._grant(grant, body.calls)) is not None:
+            if (lane := self._grant(grant, body)) is not None:
                 touched[lane.lease] = lane
         for _, attempts in body.recalls:
             self._recall(attempts)
@@ -133,11 +133,11 @@ class Executor:
 
     # ── leases ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _grant(self, grant: GrantRow, calls: dict[str, Call]) -> Lane | None:
+    def _grant(self, grant: GrantRow, body: LeaseBody) -> Lane | None:
         key = (grant.task, grant.attempt)
         if key in self._members:
             return None  # it is here: adopted from a former executor
-        call = self._call(grant.call, calls.get(grant.call))
+        call = self._call(grant.call, body.calls.get(grant.call))
         problem = (
             said("NoCall", f"the scheduler granted {grant.task} without its call")
             if call is None
@@ -153,6 +153,9 @@ class Executor:
         if lane is None:
             lane = self._lanes[grant.lease] = Lane(grant.lease, (call.bundle, tuple(grant.devices)))
         member = Member.granted(grant, call, lane)
+        if grant.gang is not None:
+            rank, together = grant.gang
+            member.gang = (rank, tuple(body.gangs.get(together, ())))
         self._members[key] = lane.members[member.task] = member
         lane.queue.append(member)
         return lane
@@ -219,7 +222,7 @@ class Executor:
         worker.sent[member.number] = member
         return (
             member.number, member.task, member.attempt, lane.lease,
-            index, member.item, member.inputs, member.devices, member.variant,
+            index, member.item, member.inputs, member.devices, member.variant, member.gang,
         )  # fmt: skip
 
     def _teach(self, worker: Worker, call: CallRecord) -> int:

@@ -9,7 +9,7 @@ Executor to worker:
 
     ("call", index, call)                  what many items have in common; sent once
     ("forget", index)
-    ("run", [(n, task, attempt, lease, call index, item, inputs, devices, variant), …])
+    ("run", [(n, task, attempt, lease, call index, item, inputs, devices, variant, gang), …])    gang: (rank, nodes) or None
     ("recall", [n, …])                     not begun ones come back as `returned` rows, begun ones are not
     mentioned ("stop", n, outcome, reason, grace)    cooperative end; the executor forces it later
     ("preempt", n)                         end at the next checkpoint

@@ -27,7 +27,7 @@ class Member:
     """One attempt of a lease."""
 
     __slots__ = (
-        "attempt", "call", "devices", "ended", "inputs", "item", "lane", "number", "reason", "since",
+        "attempt", "call", "devices", "ended", "gang", "inputs", "item", "lane", "number", "reason", "since",
         "stopping", "task", "timer", "variant", "worker",
     )  # fmt: skip
 
@@ -39,6 +39,8 @@ class Member:
         self.inputs: dict[str, Any] = {}
         self.devices: tuple[int, ...] = ()
         self.variant = 0
+        #: Its rank in its gang and the node of each member, by rank; or None.
+        self.gang: tuple[int, tuple[str, ...]] | None = None
         #: Its number in its worker; 0 until it is sent.
         self.number = 0
         self.worker: Worker | None = None

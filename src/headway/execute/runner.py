@@ -21,6 +21,7 @@ from headway.execute.logs import Capture
 
 _THREADS = "OMP_NUM_THREADS"
 _VARIANT = "HEADWAY_VARIANT"
+_GANG = ("HEADWAY_GANG_RANK", "HEADWAY_GANG_SIZE", "HEADWAY_GANG_NODES")
 _KEPT_RESULTS = 4096
 #: How an attempt ends whose traceback belongs into its log, where one looks for it.
 _TRACED = ("failed", "timed_out")
@@ -50,6 +51,7 @@ class Runner:
         self._results: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._threads = 0
         self._said = ("", 0)
+        self._in_gang = False
         self._said_threads = _THREADS in os.environ
 
     def serve(self) -> None:
@@ -111,7 +113,7 @@ class Runner:
 
     def _outcome(self, item: Item, inputs: dict[str, Any]) -> tuple[str, Any]:
         """(what, reference or error) of running it."""
-        number, task, attempt, _, index, position, _, devices, variant = item
+        number, task, attempt, _, index, position, _, devices, variant, gang = item
         context = TaskContext(
             self._tools.state,
             task,
@@ -126,6 +128,8 @@ class Runner:
             interrupts.arm(number)
             call = self._prepared.get(index) or self._prepare(index)
             self._environment(task, attempt, devices, variant, call)
+            if gang is not None or self._in_gang:
+                self._say_gang(gang)
             args, kwargs = call.bind(position, inputs)
             with use(context):
                 value = call.run(args, kwargs)
@@ -173,6 +177,16 @@ class Runner:
             self._threads = threads
             environment[_THREADS] = str(threads)
             _limit_loaded(threads)
+
+    def _say_gang(self, gang: tuple[int, tuple[str, ...]] | None) -> None:
+        """What a program needs to meet the others of its gang, or nothing of a former one."""
+        self._in_gang = gang is not None
+        if gang is None:
+            for name in _GANG:
+                os.environ.pop(name, None)
+            return
+        rank, nodes = gang
+        os.environ.update(zip(_GANG, (str(rank), str(len(nodes)), ",".join(nodes)), strict=True))
 
     def _tidy(self) -> None:
         """Undo what a task may have changed for all: folder, signals, recursion limit, alarms."""

@@ -203,8 +203,9 @@ class Planner:
                 step.blobs[sha] = encoded
                 inputs = {"*": ref_to_json(Ref("blob", sha, len(encoded)))}
         task = offer.task
+        gang = (task.gang.index, task.gang.size, task.gang.done) if task.gang is not None else None
         return OfferRow(
-            task.id, offer.call, offer.item, list(task.after), inputs, task.release, offer.not_before
+            task.id, offer.call, offer.item, list(task.after), inputs, task.release, offer.not_before, gang
         )
 
     def _call_of(self, key: str) -> Call:
@@ -231,6 +232,7 @@ class Planner:
             where=list(spec.where),
             restart=spec.restart,
             variants=[variant_to_model(variant) for variant in spec.variants],
+            within=list(spec.within),
         )
 
     def _archive(self, now: int, plan: Plan, step: Step) -> None:

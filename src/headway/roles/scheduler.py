@@ -302,6 +302,11 @@ class Scheduler:
         payload = book.payloads[start.task]
         body = out.lease(start.node)
         body.calls.setdefault(payload.call, book.calls[payload.call])
+        gang = None
+        if start.gang is not None:
+            rank, nodes = start.gang
+            gang = (rank, f"{payload.call}:{start.attempt}")
+            body.gangs.setdefault(gang[1], list(nodes))
         body.grants.append(
             GrantRow(
                 start.task,
@@ -313,6 +318,7 @@ class Scheduler:
                 payload.inputs,
                 list(start.devices),
                 start.variant,
+                gang,
             )
         )
 

@@ -18,7 +18,7 @@ from headway.core import events
 from headway.core.events import Outcome
 from headway.domain.resources import Demand, Node
 from headway.domain.results import Ref
-from headway.domain.task import Task, Variant
+from headway.domain.task import Gang, Task, Variant
 from headway.errors import Invalid
 
 OUTCOMES = {outcome.value: outcome for outcome in Outcome}
@@ -84,6 +84,7 @@ def task_from_row(row: OfferRow, call: Call, demand: Demand, variants: tuple[Var
         where=tuple(call.where),
         restart=call.restart,
         variants=variants,
+        gang=Gang(row.call, *row.gang, tuple(call.within)) if row.gang is not None else None,
     )
 
 

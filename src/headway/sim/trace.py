@@ -64,7 +64,13 @@ def merged(traces: list[Trace]) -> Trace:
             return f"{number}.{task}"
 
         for job in trace.jobs:
-            task = replace(job.task, id=renamed(job.task.id), after=tuple(map(renamed, job.task.after)))
+            gang = job.task.gang
+            task = replace(
+                job.task,
+                id=renamed(job.task.id),
+                after=tuple(map(renamed, job.task.after)),
+                gang=replace(gang, id=renamed(gang.id)) if gang is not None else None,
+            )
             jobs.append(replace(job, task=task))
     left: dict[str, int] = {}
     for trace in traces:
@@ -84,6 +90,14 @@ def _check(name: str, jobs: tuple[Job, ...]) -> None:
                 hint="times are zero or more",
             )
         known[job.task.id] = job
+    gangs = {job.task.id: job.task.gang.id for job in jobs if job.task.gang is not None}
+    for job in jobs if gangs else ():
+        mate = next((p for p in job.task.after if gangs.get(p) == gangs.get(job.task.id, "")), None)
+        if mate is not None:
+            raise Invalid(
+                f"{name}: task {job.task.id!r} depends on {mate!r} of its own gang, and could not start with it",
+                hint="take one of them out of the gang",
+            )
     missing = {job.task.id: len(set(job.task.after)) for job in jobs if job.task.after}
     if not missing:
         return

@@ -15,12 +15,13 @@ over. So nothing becomes possible by mere waiting, and what an event did not cha
 from __future__ import annotations
 
 from headway.core import variants
+from headway.core.admission import gangs
 from headway.core.admission.line import head_of_line
 from headway.core.admission.outlook import expected_end
 from headway.core.decisions import Reason
 from headway.core.placement.nodes import Nodes
-from headway.core.placement.space import Imagined
-from headway.core.queue import Queue, Shape, Slot
+from headway.core.placement.space import Imagined, Space
+from headway.core.queue import Shape, Slot
 from headway.core.state import Entry, Reservation
 from headway.core.world import World
 
@@ -35,14 +36,16 @@ def place(world: World, now: int) -> None:
         for shape in queue.fitting(space):
             queue.unpark(shape)
     world.reservation = None
-    while (entry := head_of_line(world, _first(queue, nodes))) is not None:
+    while (entry := head_of_line(world, _first(world))) is not None:
         if entry.shape.forms:
             variants.choose(world, entry, now, must=True)
         shape = entry.shape
         best = None if shape.parked else nodes.best(shape, entry)
         if best is None:
+            if shape.wide and not shape.parked and gangs.try_start(world, entry, now):
+                continue
             queue.park(shape)
-            if not _possible(nodes, shape):
+            if not _possible(world, shape):
                 world.head = None  # a node shrank or left; `_first` passes it over from now on
                 continue
             world.head = entry.task.id
@@ -53,28 +56,38 @@ def place(world: World, now: int) -> None:
     if entry is None:
         world.head = None
         return
-    found = world.outlook.earliest(nodes, entry.shape)
-    if found is not None:
-        world.reservation = Reservation(entry.task.id, found[1], found[0])
+    if entry.shape.wide:
+        then = gangs.earliest(world, entry.shape)
+        if then is not None:
+            first, *others = then[1].spaces
+            world.reservation = Reservation(entry.task.id, first, then[0], tuple(others))
+    else:
+        found = world.outlook.earliest(nodes, entry.shape)
+        if found is not None:
+            world.reservation = Reservation(entry.task.id, found[1], found[0])
     _behind(world, entry.shape, now)
 
 
-def _possible(nodes: Nodes, shape: Shape) -> bool:
-    """Whether some node could hold the shape if it were empty."""
+def _possible(world: World, shape: Shape) -> bool:
+    """Whether some node could hold the shape if it were empty; for a gang: whether all nodes together could."""
+    nodes = world.nodes
+    if shape.wide:
+        return gangs.possible(world, shape)
     if shape.forms:
-        return any(_possible(nodes, form) for form in shape.forms)
+        return any(_possible(world, form) for form in shape.forms)
     return any(
         space.open and space.admits(shape) and not space.node.lacks(shape.demand) for space in nodes.all
     )
 
 
-def _first(queue: Queue, nodes: Nodes) -> Slot | None:
+def _first(world: World) -> Slot | None:
     """The first in line, without those that no node could hold."""
+    queue = world.queue
     first = queue.first_open()
     for slot in queue.parked_heads():
         if first is not None and first < slot:
             break
-        if _possible(nodes, slot[2]):
+        if _possible(world, slot[2]):
             return slot
     return first
 
@@ -85,6 +98,7 @@ def _behind(world: World, head: Shape, now: int) -> None:
     shapes = [shape for shape in queue.shapes if shape.count and not shape.parked]
     line = queue.line(shapes, DEPTH) if shapes else []
     line.sort(key=lambda entry: (-entry.boost, world.rank(entry), entry.task.release, entry.seq))
+    only_reserved: dict[int, None] = {}  # shapes that fit on nodes of a gang's reservation alone
     for entry in line:
         shape = entry.shape
         if shape.parked:
@@ -98,12 +112,17 @@ def _behind(world: World, head: Shape, now: int) -> None:
                 continue
         best = nodes.best(shape, entry)
         if best is None:
-            queue.park(shape)
+            if not (shape.wide and _gang_behind(world, entry, now)):
+                queue.park(shape)
             continue
         kept = world.reservation
-        if kept is not None and best is kept.space and not harmless(world, entry, head, now):
-            best = nodes.best_but_one(shape, best, entry)
+        if kept is not None and kept.holds(best) and not harmless(world, entry, head, now):
+            if not kept.others:
+                best = nodes.best_but_one(shape, best, entry)
+            else:
+                best = None if shape.id in only_reserved else _elsewhere(nodes, kept, shape)
             if best is None:
+                only_reserved[shape.id] = None
                 continue
         facts = () if kept is None else (("for", kept.task),)
         world.place(
@@ -117,6 +136,32 @@ def _behind(world: World, head: Shape, now: int) -> None:
         )
 
 
+def _elsewhere(nodes: Nodes, kept: Reservation, shape: Shape) -> Space | None:
+    """The best node that is not reserved for a gang."""
+    reserved = {space.index for space in (kept.space, *kept.others)}
+    found = (s for s in nodes.all if s.index not in reserved and s.fits(shape))
+    return min(found, key=lambda space: (nodes.score(shape, space), space.index), default=None)
+
+
+def _gang_behind(world: World, entry: Entry, now: int) -> bool:
+    """Starts a gang behind the head where it delays nobody. Returns whether it started, or could but for the head."""
+    if world.queue.head(entry.shape) is not entry:
+        return True  # not the first of its shape that was seen: that one did not start
+    kept = world.reservation
+    if kept is None or now + world.remaining(entry) < kept.at:
+        found = gangs.look(world, entry.shape)
+    else:
+        reserved = {space.index for space in (kept.space, *kept.others)}
+        found = gangs.look(
+            world, entry.shape, may=lambda space, part: space.index not in reserved and space.fits(part)
+        )
+    if found is not None:
+        said = () if kept is None else (("for", kept.task),)
+        gangs.start(world, entry, found, now, Reason("gang", said))
+        return True
+    return kept is not None and gangs.look(world, entry.shape) is not None
+
+
 def harmless(world: World, entry: Entry, head: Shape, now: int) -> bool:
     """Whether a task that fits on the reserved node may start there: it will be gone in time, or (`easy`) the
     head fits beside it."""
@@ -124,7 +169,7 @@ def harmless(world: World, entry: Entry, head: Shape, now: int) -> bool:
     assert kept is not None
     if now + world.lasts(entry, kept.space) < kept.at:
         return True
-    if not world.policy.beside:
+    if not world.policy.beside or head.wide:
         return False
     space, shape = kept.space, entry.shape
     room = Imagined(space, (lease for lease in space.leases.values() if expected_end(lease) <= kept.at))

@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from headway.core import variants
+from headway.core.admission import gangs
 from headway.core.admission.backfill import DEPTH
 from headway.core.admission.outlook import expected_end
 from headway.core.decisions import Reason
@@ -157,7 +158,9 @@ def _through(world: World, plan: Standing, line: list[Entry], keeps: Keeps, now:
             continue
         best = nodes.best(shape)
         if best is None:
-            queue.park(shape)
+            # A gang is no part of a plan: it goes as soon as all of it has room.
+            if not (shape.wide and gangs.try_start(world, entry, now)):
+                queue.park(shape)
             moved = True
             continue
         space = _where(world, keeps, entry, best, ranked[1] if ranked is not None else None, now)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headway.core.decisions import Reason
+from headway.core.explain.gangs import gang_facts
 from headway.core.explain.plan import planned
 from headway.core.explain.preempted import preempted
 from headway.core.explain.text import lines
@@ -84,6 +85,11 @@ def why(world: World, task: str, now: int) -> Explanation:
         ]
     elif entry.state is State.QUEUED:
         facts |= queued(world, entry, now)
+    if entry.task.gang is not None and entry.member is None:
+        facts |= gang_facts(world, entry)
+        band = world.gangs.of(entry)
+        if band is not None and band.leader is not None and band.leader.item is not None:
+            facts |= queued(world, band.leader, now)
     return Explanation(task, str(entry.state), facts)
 
 

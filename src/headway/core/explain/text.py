@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from headway.core.explain.gangs import gang_lines
 from headway.core.explain.plan import placed_text, plan_lines
 from headway.core.explain.preempted import preempted_lines
 from headway.core.ordering import shown
@@ -64,6 +65,8 @@ def lines(facts: dict[str, Any]) -> list[str]:
         found += preempted_lines(facts["preempted"])
     if "plan" in facts:
         found += plan_lines(facts["plan"])
+    if "gang" in facts:
+        found += gang_lines(facts["gang"])
     if "blocked" in facts:
         found += _queued_lines(facts)
     if "node" in facts:
@@ -152,6 +155,10 @@ def _rule(placed: dict[str, Any]) -> str:
         elif "freed_nodes" in placed:
             text += f" (of {placed['freed_nodes']} just freed, nothing else had room)"
         return text
+    if placed["code"] == "gang":
+        where = f" within {placed['within']}" if placed["within"] else ""
+        ahead = f", without delaying {placed['for']}" if "for" in placed else ""
+        return f"with its gang {placed['gang']}: {placed['size']} on {placed['nodes']} nodes{where}{ahead}"
     if placed["code"] == "backfill":
         ahead = f" without delaying {placed['for']}" if "for" in placed else ""
         return f"backfilled{ahead}, {_left(placed['placement'], placed['score'])}"

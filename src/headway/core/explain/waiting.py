@@ -26,13 +26,17 @@ def queued(world: World, entry: Entry, now: int) -> dict[str, Any]:
     spaces = [space for space in world.nodes.all if not space.gone]
     kept = world.reservation
     planned = kept_for(world, entry, spaces, now)
+    band = world.gangs.of(entry) if entry.shape.wide else None
+    asked_for = entry.shape if band is None or band.own is None else band.own
     blocked: dict[str, int] = {}
     nodes = []
     for space in spaces:
-        shape = _form(space, entry.shape)
+        shape = _form(space, asked_for)
         label, asked, free = space.blocker(shape) or ("fits", 0, 0)
-        if label == "fits" and kept is not None and kept.space is space:
+        if label == "fits" and kept is not None and kept.holds(space):
             label = "reserved"
+        elif label == "fits" and entry.shape.wide:
+            label = "room for one, not for the gang"
         if label == "fits" and space.index in planned:
             label = f"the plan, which keeps it for {planned[space.index]}"
         lacks = space.node.lacks(shape.demand)

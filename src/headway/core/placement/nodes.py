@@ -140,6 +140,13 @@ class Nodes:
             self._base += half
             del self._log[:half]
 
+    def roomy(self, shape: Shape) -> list[Space]:
+        """Every node that has room for the shape, if nothing but cores, memory and GPUs were asked."""
+        self._write_columns()
+        cpu, memory, reach = self._columns[:3, : len(self.all)]
+        fitting = np.flatnonzero((cpu >= shape.cpu) & (memory >= shape.memory) & (reach >= shape.gpu))
+        return [self.all[index] for index in fitting.tolist()]
+
     def best(self, shape: Shape, entry: Entry | None = None) -> Space | None:
         """The node with the best score on which the shape fits, or None.
 
@@ -147,8 +154,8 @@ class Nodes:
             entry: For whom; without a task there is only the question whether there is a node.
         """
         if shape.picky:
-            if shape.forms:
-                return None  # until it settles on one of them
+            if shape.forms or shape.wide:
+                return None  # until it settles on one of them; a gang asks all nodes together
             if shape.pin:
                 only = self.by_name.get(shape.pin)
                 return only if only is not None and only.fits(shape) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from headway.core.admission import gangs
 from headway.core.decisions import Reason
 from headway.core.placement.space import Imagined, Space, pick_devices
 from headway.core.preemption.choose import Burden, Candidate, Steps, burden_of
@@ -161,9 +162,13 @@ def left(world: World, lease: Lease, now: int) -> int:
 
 
 def evict(world: World, lease: Lease, reason: Reason, now: int) -> None:
-    """Asks the running member to checkpoint and end, and calls the others back."""
+    """Asks the running member to checkpoint and end, and calls the others back; the rest of a gang has to go with it."""
+    if lease.evicting:
+        return  # with another member of its gang
     lease.evicting = True
     running = lease.members[0]
     world.recall(lease, lease.idle_members(), reason)
     if running.started >= 0:
         world.oust(running, reason, now)
+    if running.entry.task.gang is not None:
+        gangs.break_up(world, running.entry, reason, now)

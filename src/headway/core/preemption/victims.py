@@ -30,7 +30,7 @@ def make_room(world: World, now: int) -> int | None:
     worst = max(world.ranks)
     searches, strict = 0, world.policy.strict
     for shape in _waiting(world, worst):
-        while True:
+        while not shape.wide:  # `for_gangs` sees to gangs
             entry = head_of_line(world, world.queue.slot(shape)) if strict else world.queue.head(shape)
             if entry is None or entry.item is None or world.policy.rank(entry.item[0], entry.boost) >= worst:
                 break

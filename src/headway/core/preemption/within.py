@@ -77,7 +77,7 @@ def make_room(world: World, now: int) -> int | None:
     wake: int | None = None
     searches = 0
     for shape in list(_waiting(world)):
-        while True:
+        while not shape.wide:  # gangs preempt worse classes only
             slot = world.queue.slot(shape)
             entry = head_of_line(world, slot) if world.policy.strict else world.queue.head(shape)
             if entry is None or entry.item is None:

@@ -79,7 +79,7 @@ def _ended(
     _remember(run, row, attempt, what, took)
     if what in ("failed", "timed_out"):
         run.errors[row] = _error(what, detail, took)
-        if spec.at_most_once or _count(run, row, _OWN) > spec.retry.limit:
+        if spec.at_most_once or _failures(run, step, row, attempt, _OWN) > spec.retry.limit:
             _give_up(run, step, row, "fail", now)
         else:
             again(run, step, row, now + _delay(run, step, row, attempt, _OWN))
@@ -87,7 +87,7 @@ def _ended(
         run.errors[row] = _error(what, detail, took)
         if spec.at_most_once:
             _give_up(run, step, row, "lose", now)
-        elif _count(run, row, _DEATHS) > max(spec.retry.limit, DEATHS_MOST):
+        elif _failures(run, step, row, attempt, _DEATHS) > max(spec.retry.limit, DEATHS_MOST):
             _give_up(run, step, row, "fail", now)
         else:
             again(run, step, row, now + _delay(run, step, row, attempt, _DEATHS))
@@ -151,6 +151,9 @@ def _give_up(run: Run, step: Step, row: int, what: str, now: int, *, held: bool 
         run.flags[row] = 0
     run.offers.pop((step.index, row), None)
     flow.end(run, step, row, what, run.errors[row]["message"], now)
+    if step.spec.gang:
+        for other in run.rows_of(step):
+            flow.end(run, step, other, "cancel", f"{run.id_of(step, row)} of its gang has failed", now)
 
 
 def _remember(run: Run, row: int, attempt: int, outcome: str, took: int) -> None:
@@ -166,10 +169,24 @@ def _count(run: Run, row: int, which: int) -> int:
     return tries[which]
 
 
+def _failures(run: Run, step: Step, row: int, attempt: int, which: int) -> int:
+    """How often it has failed so. A gang counts as a whole: all its members start with one attempt number, and however
+    many of them then fail, that is one failure."""
+    if not step.spec.gang:
+        return _count(run, row, which)
+    tries = run.tries.setdefault(step.base, [0, 0, 0])
+    counted = tries[3] if len(tries) > 3 else 0
+    if attempt > counted:
+        tries[which] += 1
+        tries[3:] = [attempt]
+    return tries[which]
+
+
 def _delay(run: Run, step: Step, row: int, attempt: int, which: int) -> int:
     """Exponential back-off with equal jitter (half of it by chance); chance is a hash, so a replay agrees."""
     retry: Retry = step.spec.retry
-    whole = min(retry.ceiling, retry.delay << min(run.tries[row][which] - 1, 40))
+    before = run.tries[step.base if step.spec.gang else row][which]
+    whole = min(retry.ceiling, retry.delay << max(min(before - 1, 40), 0))
     chance = zlib.crc32(f"{run.id_of(step, row)}:{attempt}".encode())
     return whole - ((whole >> 1) * chance >> 32)
 

@@ -118,10 +118,22 @@ def offer_heirs(run: Run, step: Step, row: int) -> None:
         if kind == ITEM:
             rows: Iterable[int] = (child.base + row - step.base,)
         else:
-            rows = run.rows_of(child) if kind == ALL else [child.base + i for i in (child.some or {})[step.index]]
+            rows = (
+                run.rows_of(child)
+                if kind == ALL
+                else [child.base + i for i in (child.some or {})[step.index]]
+            )
         for there in rows:
             if run.flags[there] & OFFERED and run.state[there] in LIVE:
                 offer(run, child, there, run.offers.get((child.index, there), 0))
+
+
+def offer_gang(run: Run, step: Step) -> None:
+    """Tell the scheduler by new offers how many members of a gang have finished."""
+    if step.spec.gang:
+        for row in run.rows_of(step):
+            if run.flags[row] & OFFERED and run.state[row] in LIVE:
+                offer(run, step, row, run.offers.get((step.index, row), 0))
 
 
 def _all_offered(run: Run, step: Step, row: int) -> bool:
@@ -338,6 +350,8 @@ def rerun(run: Run, now: int) -> int:
         run.ended_at[row] = run.started[row] = run.took[row] = run.fence[row] = run.attempt[row] = 0
         run.errors.pop(row, None)
         run.tries.pop(row, None)
+        if step.spec.gang:
+            run.tries.pop(step.base, None)
     run.ended, run.cancelled, run.error = 0, None, None
     run.recount()
     if run.counts[UNKNOWN]:

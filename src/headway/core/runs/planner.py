@@ -18,7 +18,7 @@ from headway.core.runs.states import FINISHED, LIVE, STATES
 from headway.domain.codec import nearest, validate_workflow, values_of
 from headway.domain.resources import Node
 from headway.domain.results import Ref
-from headway.domain.task import Task
+from headway.domain.task import Gang, Task
 from headway.domain.units import show_bytes, show_milli
 from headway.domain.where import unmet
 from headway.domain.workflow import TaskSpec, Workflow
@@ -121,6 +121,7 @@ class Runs:
             if run.state[row] == FINISHED:
                 # We heard of its end, the scheduler did not and now never will: there its heirs wait for ever.
                 flow.offer_heirs(run, step, row)
+                flow.offer_gang(run, step)
                 self._dirty[run.id] = None
             return False
         self._after(run, now)
@@ -352,7 +353,11 @@ class Runs:
         if not name:
             return list(run.all_rows())
         step = run.names.get(name)
-        return [(step, row) for row in run.rows_of(step)] if step is not None else [run.get(name)]
+        if step is None:
+            step, row = run.get(name)
+            if not step.spec.gang:
+                return [(step, row)]
+        return [(step, row) for row in run.rows_of(step)]  # a gang goes as a whole
 
 
 def _offer(run: Run, step: Step, row: int, not_before: int) -> Offer | None:
@@ -377,9 +382,17 @@ def _offer(run: Run, step: Step, row: int, not_before: int) -> Offer | None:
         where=spec.where,
         restart=spec.restart,
         variants=spec.variants,
+        gang=_gang(run, step, row),
     )
     item = row - step.base if step.plural else None
     return Offer(task, f"{run.id}/{spec.name}", item, run.inputs_of(step, row), not_before)
+
+
+def _gang(run: Run, step: Step, row: int) -> Gang | None:
+    if not step.spec.gang or step.rows < 2:
+        return None
+    name = f"{run.id}/{step.spec.name}"
+    return Gang(name, row - step.base, step.rows, step.rows - step.left, step.spec.within)
 
 
 def refuse_impossible(workflow: Workflow, nodes: Iterable[Node]) -> None:

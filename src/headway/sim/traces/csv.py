@@ -18,6 +18,8 @@
 | `inputs`       | what it reads of which dependencies: `a=2GiB; b=5MB`                 | nothing            |
 | `where`        | what its node's labels must say: `zone != eu-1 and ssd exists`       | any node           |
 | `variants`     | ways to run it: `gpu=1 duration=10min | cpu=16 duration=2h`          | one way            |
+| `gang`         | a name: all rows with it start together, or none does                | none               |
+| `within`       | labels of nodes that must be the same for the gang, narrowest first  | any nodes          |
 
 A variant takes from the other columns what it does not say.
 Times are seconds, or with a unit: `90s`, `1h30m`. Any other column is a named resource, e.g. `license`.
@@ -26,11 +28,13 @@ Times are seconds, or with a unit: `90s`, `1h30m`. Any other column is a named r
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from headway.domain.resources import Demand
-from headway.domain.task import MOST_VARIANTS, Task, Variant
+from headway.domain.task import MOST_VARIANTS, Gang, Task, Variant
 from headway.domain.units import MILLI, parse_bytes, parse_milli, parse_time
 from headway.domain.where import parse_where
 from headway.errors import Invalid
@@ -39,7 +43,7 @@ from headway.sim.trace import Job, Trace
 
 COLUMNS = (
     "id", "arrival", "duration", "estimate", "cpu", "memory", "gpu", "tenant", "weight", "priority", "deadline",
-    "dependencies", "kind", "where", "inputs", "variants",
+    "dependencies", "kind", "where", "inputs", "variants", "gang", "within",
 )  # fmt: skip
 #: Columns that a variant may have of its own.
 _OF_A_WAY = ("duration", "estimate", "cpu", "memory", "gpu")
@@ -53,7 +57,22 @@ def read(path: Path) -> Trace:
             jobs.append(_job(row))
         except Invalid as error:
             raise Invalid(f"{path}, row {number}: {error.message}", hint=error.hint) from None
-    return Trace.of(path.name.split(".")[0], jobs)
+    return Trace.of(path.name.split(".")[0], _counted(jobs))
+
+
+def _counted(jobs: list[Job]) -> list[Job]:
+    """With each gang's size, and the place of each member, by the order of the rows."""
+    sizes = Counter(job.task.gang.id for job in jobs if job.task.gang is not None)
+    places: Counter[str] = Counter()
+    counted = []
+    for job in jobs:
+        gang = job.task.gang
+        if gang is not None:
+            made = replace(gang, index=places[gang.id], size=sizes[gang.id])
+            places[gang.id] += 1
+            job = replace(job, task=replace(job.task, gang=made if made.size > 1 else None))
+        counted.append(job)
+    return counted
 
 
 def _job(row: dict[str, str]) -> Job:
@@ -79,6 +98,9 @@ def _job(row: dict[str, str]) -> Job:
         where=first.where,
         inputs=tuple(_inputs(said.get("inputs", ""))),
         variants=tuple(way for way, _ in ways) if len(ways) > 1 else (),
+        gang=Gang(said["gang"], 0, 1, 0, tuple(said.get("within", "").replace(";", " ").split()))
+        if "gang" in said
+        else None,
     )
     return Job(task, duration, tuple(length for _, length in ways) if len(ways) > 1 else ())
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from headway.core.capacity.estimates import UNKNOWN
 from headway.domain.results import Ref
-from headway.domain.task import Task
+from headway.domain.task import Gang, Task
 from headway.domain.units import show_time
 from headway.domain.workflow import Output, TaskSpec, Value, Workflow, parents
 from headway.errors import Invalid
@@ -91,6 +91,9 @@ def _job(workflow: Workflow, spec: TaskSpec, index: int, counts: Mapping[str, in
         "tenant": workflow.tenant,
         "where": spec.where,
         "variants": spec.variants,
+        "gang": Gang(f"{run}/{spec.name}", index, counts[spec.name], 0, spec.within)
+        if spec.gang and counts[spec.name] > 1
+        else None,
     }
     name = f"{run}/{spec.name}[{index}]" if spec.mapped else f"{run}/{spec.name}"
     return Job(
