@@ -84,7 +84,7 @@ def test_the_names_users_type_are_there() -> None:
 
 
 def test_every_listing_takes_an_output(headway: Call, service: Service) -> None:
-    for name in ("runs", "tasks", "nodes", "status", "doctor"):
+    for name in ("runs", "tasks", "nodes", "windows", "status", "doctor"):
         result = headway(name, "-o", "json")
         json.loads(result.out)
 

@@ -24,6 +24,8 @@ from headway.core.placement.paces import Site, Speed
 from headway.core.policy import DISCIPLINES
 from headway.core.preemption.terms import KINDS
 from headway.domain.task import Gang, Task
+from headway.domain.window import Window
+from headway.errors import HeadwayError
 from tests.builders import node, override, task
 
 NODES = {
@@ -406,6 +408,28 @@ class EngineMachine(RuleBasedStateMachine):
         target = target.partition("/")[0] if run else target
         made = override(kind, target, ident=ident, node=where, seconds=(self.now + 80_000) / 1_000_000)
         self.apply(ev.OverrideApplied(made))
+
+    @rule(
+        ident=st.sampled_from("vw"), names=st.lists(st.sampled_from(sorted(NODES)), min_size=1, unique=True),
+        after=st.sampled_from([0, 50_000, 40_000_000]), lasts=st.sampled_from([60_000, 3_000_000]),
+        owner=st.sampled_from(["", "ada"]), preempt=st.booleans(), assume=st.sampled_from([1_000_000, 86_400_000_000]),
+    )  # fmt: skip
+    def set_window(self, ident, names, after, lasts, owner, preempt, assume) -> None:
+        kind = "reservation" if owner else "maintenance"
+        start = self.now + after
+        made = Window(ident, kind, tuple(names), start, start + lasts, owner, preempt=preempt, assume=assume)
+        before = self.engine.snapshot()
+        try:
+            self.engine.apply(ev.WindowSet(made), self.now)
+        except HeadwayError:  # another has the node then, or it cannot be free in time
+            assert self.engine.snapshot() == before
+            return
+        self.twin.apply(ev.WindowSet(made), self.now)
+        self.log.append(("apply", ev.WindowSet(made), self.now))
+
+    @rule(ident=st.sampled_from("vw"))
+    def clear_window(self, ident: str) -> None:
+        self.apply(ev.WindowCleared(ident))
 
     @rule(ident=st.sampled_from("xyz"))
     def revert(self, ident: str) -> None:

@@ -164,6 +164,17 @@ def test_one_not_started_is_called_back(drive) -> None:
     assert h.state("g1") == "gathering"
 
 
+def test_one_that_starts_when_it_was_called_back_is_asked_to_end(drive) -> None:
+    h: Harness = drive(train_span=0)
+    h.join(node(cpu=2))
+    h.offer(*gang("g", 2))
+    h.started("g0")
+    h.ended("g0", outcome=Outcome.FAILED)
+    assert preempted(h.started("g1")) == ["g1"]
+    h.ended("g1", outcome=Outcome.PREEMPTED)
+    assert "it started when it was to go already" in h.engine.why("r/g1", h.now).text()
+
+
 def test_withdrawn_members_leave_the_gang_incomplete(drive) -> None:
     h: Harness = drive(train_span=0)
     h.join(node(cpu=2))

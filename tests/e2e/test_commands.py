@@ -198,3 +198,21 @@ def test_output_of_an_inline_run_comes_while_it_runs(home: Home, tmp_path: Path)
     (tmp_path / "gate").touch()
     out, err = process.communicate(timeout=PATIENCE)
     assert (out, err, process.returncode) == ("1\n", "speak | last line\n", 0)
+
+
+def test_maintenance_and_reservations_are_set_listed_and_ended(service: Home) -> None:
+    """Far in the future, so that other tests go on."""
+    (node,) = json.loads(service.headway("nodes", "-o", "json").stdout)
+    when = ("--from", "2030-01-01T00:00", "--to", "+2h")
+    made = service.headway("maintain", node["node"], *when, "--reason", "new drivers", "-o", "json")
+    (window,) = json.loads(made.stdout)
+    assert (window["kind"], window["nodes"]) == ("maintenance", [node["node"]])
+    assert window["end"] - window["start"] == 7_200_000_000
+    refused = service.headway("reserve", "--count", "1", "--cpu", "1", "--tenant", "t", *when)
+    assert "0 can be free from then on" in refused.stderr
+    assert "is no time" in service.headway("maintain", node["node"], "--from", "soon").stderr
+    assert "there is no node" in service.headway("maintain", "nowhere", *when).stderr
+    assert "new drivers" in service.headway("windows").stdout
+    assert service.headway("windows", "--end", window["id"]).returncode == 0
+    assert service.headway("windows", "--end", window["id"]).returncode != 0
+    assert "no maintenance" in service.headway("windows").stderr

@@ -43,7 +43,7 @@ class Office:
 
     # ── from outside ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def call(self, role: str, kind: str, **body: Any) -> dict[str, Any]:
+    def call(self, role: str, kind: str, /, **body: Any) -> dict[str, Any]:
         step = self._step(role, [Input(CALL, "", 0, 0, kind, json.dumps(body).encode())])
         self.pump()
         reply = step.replies[0]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from office import Office, make_roles
 
-from headway.errors import Conflict, Invalid
+from headway.errors import Conflict, Invalid, NotFound
 
 
 def spec(name: str, *after: str, **fields: Any) -> dict[str, Any]:
@@ -317,3 +317,35 @@ def test_to_cancel_a_member_is_to_cancel_the_gang(office: Office) -> None:
     office.finish("a", "r1/load")
     office.call("planner", "cancel", target="r1/train[1]", reason="no", by="test")
     assert office.view("r1")["counts"] == {"finished": 1, "cancelled": 3}
+
+
+def test_a_window_is_set_and_ended(office: Office) -> None:
+    office.hello("a", cpu=2000)
+    body = {
+        "id": "w",
+        "kind": "maintenance",
+        "nodes": ["a"],
+        "start": office.now + 50,
+        "end": office.now + 10**9,
+    }
+    rest = {
+        "count": 0,
+        "demand": None,
+        "tenant": "",
+        "run": "",
+        "preempt": False,
+        "assume": 10**10,
+        "reason": "",
+        "by": "t",
+    }
+    with pytest.raises(NotFound, match="no node 'b'"):
+        office.call("scheduler", "window", **{**body, **rest, "nodes": ["b"]})
+    assert office.call("scheduler", "window", **body, **rest)["nodes"] == ["a"]
+    with pytest.raises(Conflict, match="there is a window"):
+        office.call("scheduler", "window", **body, **rest)
+    office.submit("r1", [spec("load")])
+    assert not office.grants["a"]
+    assert office.call("scheduler", "unwindow", id="w", by="t")["id"] == "w"
+    assert list(office.grants["a"]) == [("r1/load", 1)]
+    with pytest.raises(NotFound, match="no window 'w'"):
+        office.call("scheduler", "unwindow", id="w", by="t")

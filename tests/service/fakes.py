@@ -239,6 +239,19 @@ class FakeScheduler:
         Override(**body)
         return dict(body)
 
+    def windows(self) -> list[dict[str, Any]]:
+        return [body for what, body, *_ in self.calls if what == "window"]
+
+    async def set_window(self, body: dict[str, Any]) -> dict[str, Any]:
+        self.calls.append(("window", body))
+        return dict(body)
+
+    async def clear_window(self, id: str, by: str) -> dict[str, Any]:
+        if id != "w-1":
+            raise NotFound(f"there is no window {id!r}")
+        self.calls.append(("clear_window", id, by))
+        return {"id": id}
+
     async def revert(self, id: str, by: str) -> dict[str, Any]:
         if id != "o-1":
             raise NotFound(f"there is no override {id!r}")

@@ -284,6 +284,27 @@ class TestTasks:
         assert (await asyncio.wait_for(asked, 5)).text == "one\ntwo\n"
 
 
+class TestWindows:
+    async def test_set_list_and_end(self, http: httpx.AsyncClient, service: Service) -> None:
+        body = {"kind": "reservation", "start": 5, "end": 9, "tenant": "t", "count": 2, "want": {"gpu": 8000}}
+        answer = await http.post("/v1/windows", json=body)
+        assert answer.status_code == 201
+        _, sent = service.scheduler.calls[0]
+        assert sent["demand"] == {"cpu": 0, "memory": 0, "gpu": 8000}
+        assert (sent["by"], sent["nodes"], sent["count"]) == ("owner", [], 2)
+        assert (await http.get("/v1/windows")).json() == [sent]
+        assert (await http.delete("/v1/windows/w-1")).json() == {"id": "w-1"}
+        problem(await http.delete("/v1/windows/w-2"), 404, "not_found")
+
+    @pytest.mark.parametrize(
+        "body", [{}, {"kind": "siesta"}, {"want": {"gpu": 500}}, {"id": "a/b"}, {"end": -1}, {"by": "root"}]
+    )
+    async def test_wrong_windows(self, http: httpx.AsyncClient, body: Any, service: Service) -> None:
+        whole = {"kind": "maintenance", "nodes": ["n"], "start": 5, "end": 9} if body else {}
+        problem(await http.post("/v1/windows", json={**whole, **body}), 422, "invalid")
+        assert service.scheduler.calls == []
+
+
 class TestOverrides:
     async def test_boost_hold_pin(self, http: httpx.AsyncClient, service: Service) -> None:
         body = {"kind": "boost", "target": "a", "reason": "urgent", "amount": 2}

@@ -149,7 +149,7 @@ def nodes(output: OutputAs = Output.table, state_dir: StateDir = None) -> None:
     for view in views:
         view["cells"] = {
             "node": view["node"],
-            "state": "cordoned" if view["cordoned"] else "ready",
+            "state": "cordoned" if view["cordoned"] else "closing" if view.get("closing") else "ready",
             "tasks": str(view["tasks"]),
             "cpu": show_milli(view["cpu"]),
             "cpu_free": show_milli(view["cpu_free"]),

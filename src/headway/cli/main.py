@@ -24,6 +24,7 @@ from headway.cli import (
     run_commands,
     service_commands,
     simulate_command,
+    window_commands,
 )
 from headway.errors import HeadwayError
 
@@ -65,6 +66,7 @@ listing_commands.register(app)
 policy_command.register(app)
 simulate_command.register(app)
 plan_command.register(app)
+window_commands.register(app)
 
 
 @app.command(rich_help_panel="Service")

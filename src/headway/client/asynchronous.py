@@ -154,6 +154,22 @@ class AsyncClient:
         found: list[View] = await self._ask(calls.nodes())
         return found
 
+    async def windows(self) -> list[View]:
+        """Maintenance windows and reservations that are not over."""
+        found: list[View] = await self._ask(calls.windows())
+        return found
+
+    async def set_window(self, kind: str, *, start: int, end: int, **fields: Any) -> View:
+        """Take nodes into maintenance, or reserve them; see `POST /v1/windows`. Times are microseconds since 1970."""
+        body = {"kind": kind, "start": start, "end": end, **fields}
+        view: View = await self._ask(calls.set_window(body))
+        return view
+
+    async def clear_window(self, id: str) -> View:
+        """End a window now."""
+        view: View = await self._ask(calls.clear_window(id))
+        return view
+
     async def stats(self) -> View:
         """Counts of the roles."""
         view: View = await self._ask(calls.stats())

@@ -114,6 +114,18 @@ def nodes() -> Request:
     return _get("/v1/nodes")
 
 
+def windows() -> Request:
+    return _get("/v1/windows")
+
+
+def set_window(body: dict[str, Any]) -> Request:
+    return _send("POST", "/v1/windows", body)
+
+
+def clear_window(id: str) -> Request:
+    return _send("DELETE", f"/v1/windows/{quote(id, safe='')}")
+
+
 def stats() -> Request:
     return _get("/v1/stats")
 

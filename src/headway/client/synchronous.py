@@ -149,6 +149,22 @@ class Client:
         found: list[View] = self._ask(calls.nodes())
         return found
 
+    def windows(self) -> list[View]:
+        """Maintenance windows and reservations that are not over."""
+        found: list[View] = self._ask(calls.windows())
+        return found
+
+    def set_window(self, kind: str, *, start: int, end: int, **fields: Any) -> View:
+        """Take nodes into maintenance, or reserve them; see `POST /v1/windows`. Times are microseconds since 1970."""
+        body = {"kind": kind, "start": start, "end": end, **fields}
+        view: View = self._ask(calls.set_window(body))
+        return view
+
+    def clear_window(self, id: str) -> View:
+        """End a window now."""
+        view: View = self._ask(calls.clear_window(id))
+        return view
+
     def stats(self) -> View:
         """Counts of the roles."""
         view: View = self._ask(calls.stats())

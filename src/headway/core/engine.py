@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from headway.core import events, explain, invariants, snapshot, trains
-from headway.core.admission import gangs
+from headway.core.admission import gangs, windows
 from headway.core.branches import depth_of
 from headway.core.decisions import Decision, Reason, Stop
 from headway.core.events import Event, Outcome
@@ -104,6 +104,8 @@ class Engine:
             events.SpeedsSet: self._speeds_set,
             events.SitesSet: self._sites_set,
             events.TenantSet: self._tenant_set,
+            events.WindowSet: self._window_set,
+            events.WindowCleared: self._window_cleared,
             events.OverrideApplied: self._override_applied,
             events.OverrideReverted: self._override_reverted,
         }
@@ -157,6 +159,7 @@ class Engine:
         times = (
             world.next_delay(),
             world.next_leaning() if world.leanings else None,
+            world.windows.next_edge(),
             world.overrides.next_expiry(),
             trains.next_timer(world),
             self._victim_wake,
@@ -197,6 +200,10 @@ class Engine:
             "stale": world.stale,
         }
 
+    def windows_view(self) -> list[dict[str, Any]]:
+        """Every maintenance window and reservation that is not over, as plain JSON."""
+        return [windows.view(window) for window in self.world.windows.active.values()]
+
     def nodes_view(self) -> list[dict[str, Any]]:
         """Every node that is there, with what is free of it and what it runs, as plain JSON."""
         return [explain.node_view(space) for space in self.world.nodes.all if not space.gone]
@@ -232,6 +239,9 @@ class Engine:
             world.end_delays(now)
         if world.leanings:
             world.end_leanings(now)
+        if world.windows.active:
+            for space in windows.tick(world, now):
+                self._cancel_claims(space, now)
         if world.timers:
             trains.overdue(world, now)
         if world.plan is not None and not world.plan.over and world.plan.record.until <= now:
@@ -387,8 +397,9 @@ class Engine:
         if self.world.away:
             self.world.away.pop(member.entry.task.id, None)
         if lease.evicting:
-            by = next(c.entry.task.id for c in lease.space.claims if lease.id in c.victims)
-            self.world.oust(member, Reason("preempted", (("by", by), ("late", True))), now)
+            by = next((c.entry.task.id for c in lease.space.claims if lease.id in c.victims), None)
+            said = (("late", True),) if by is None else (("by", by), ("late", True))
+            self.world.oust(member, Reason("preempted", said), now)
         elif len(lease.members) > 1:
             trains.watch(self.world, member)
 
@@ -541,6 +552,20 @@ class Engine:
                 world.rekey(Policy(policy.text, policy.discipline, policy.placement.name, depth))
         if world.ledger is not None:
             world.ledger.reweigh(event.tenant)
+
+    def _window_set(self, event: events.WindowSet, now: int) -> None:
+        if event.window.start < event.window.end <= now:
+            self.world.stale += 1  # of a file that still names it
+            return
+        windows.apply(self.world, event.window, now)
+
+    def _window_cleared(self, event: events.WindowCleared, now: int) -> None:
+        if event.window not in self.world.windows.active:
+            self.world.stale += 1
+            return
+        windows.clear(self.world, event.window)
+        for space in windows.tick(self.world, now):
+            self._cancel_claims(space, now)
 
     def _override_applied(self, event: events.OverrideApplied, now: int) -> None:
         override = checked(event.override)

@@ -14,6 +14,7 @@ from headway.domain.override import Override
 from headway.domain.resources import Demand, Node
 from headway.domain.task import Task
 from headway.domain.units import MILLI
+from headway.domain.window import Window
 
 
 class Outcome(StrEnum):
@@ -220,6 +221,21 @@ class TenantSet:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowSet:
+    """Nodes are to be free, for maintenance or for the owner of a reservation; replaces the window of that id. One that is
+    over is stale."""
+
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class WindowCleared:
+    """The window is no more."""
+
+    window: str
+
+
+@dataclass(frozen=True, slots=True)
 class OverrideApplied:
     """An override is in force until it expires or is reverted."""
 
@@ -252,6 +268,8 @@ Event = (
     | SpeedsSet
     | SitesSet
     | TenantSet
+    | WindowSet
+    | WindowCleared
     | OverrideApplied
     | OverrideReverted
 )

@@ -193,7 +193,7 @@ def _check_space(space: Space) -> None:
     assert named == space.other_size, f"{told}: other adds up to {named}, it has {space.other_size}"
     assert space.gpu == sum(space.devices), f"{told}: gpu {space.gpu} of {space.devices}"
     assert space.idle == space.devices.count(MILLI), f"{told}: idle {space.idle} of {space.devices}"
-    assert space.open == (not space.gone and not space.cordoned), f"{told}: open {space.open}"
+    assert space.open == (not space.gone and not space.cordoned and not space.closing), f"{told}: open {space.open}"
     assert not (space.gone and (space.leases or space.claims)), f"{told}: is gone and holds something"
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from heapq import heapify, heappop, heappush
 
 from headway.core import variants
-from headway.core.admission import backfill, gangs, planned
+from headway.core.admission import backfill, gangs, planned, windows
 from headway.core.admission.line import head_of_line
 from headway.core.decisions import Reason
 from headway.core.placement.space import Space
@@ -24,9 +24,18 @@ Try = tuple[int, int, int, int, int, Slot]
 
 
 def place_all(world: World, now: int) -> None:
-    """Grants everything that fits, under the policy's discipline."""
+    """Grants everything that fits, under the policy's discipline; on closing nodes what will have ended in time."""
     if world.queue.undecided:
         variants.begin(world)
+    _place_open(world, now)
+    if world.windows.active:
+        # Who went to a closing node may have been the head of the line.
+        while windows.place(world, now) and (world.policy.strict or world.policy.backfill):
+            _place_open(world, now)
+    world.nodes.freed.clear()
+
+
+def _place_open(world: World, now: int) -> None:
     if world.queue.wide and world.nodes.freed:
         gangs.look_again(world)
     if world.policy.strict:
@@ -39,7 +48,6 @@ def place_all(world: World, now: int) -> None:
         planned.place(world, world.plan, now)
     else:
         _skip(world, now)
-    world.nodes.freed.clear()
 
 
 def _strict(world: World, now: int) -> None:

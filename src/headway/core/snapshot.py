@@ -59,6 +59,7 @@ def take(world: World) -> Tree:
         "leases": [_lease(lease) for lease in world.leases.values()],
         "claims": [_claim(claim) for claim in world.claims.values()],
         "gangs": world.gangs.tree(),
+        "windows": world.windows.tree(),
         "fences": [[task, *fence] for task, fence in world.fences.items()],
         "finished": [list(pair) for pair in world.finished.items()],
         "past": [[task, past.tree()] for task, past in world.past.items()],
@@ -117,6 +118,8 @@ def load(tree: Tree) -> World:
         world.gangs.fill(tree["gangs"], world.tasks, world.queue.shapes)
     world.disruptions = Disruptions.from_tree(tree.get("disruptions", [[], []]))
     world.away = {task: world.tasks[task] for task in tree.get("away", ())}
+    if "windows" in tree:
+        world.windows.fill(tree["windows"])
     world.head = tree.get("head")
     kept = tree.get("reservation")
     if kept:
@@ -226,7 +229,7 @@ def _space(space: Space) -> list[Any]:
     return [
         node.name, node.cpu, node.memory, node.gpus, _lists(node.other), _lists(node.labels),
         space.incarnation,
-        int(space.cordoned), int(space.gone), space.cpu, space.memory, list(space.devices), list(space.sizes),
+        int(space.cordoned) + 2 * int(space.closing), int(space.gone), space.cpu, space.memory, list(space.devices), list(space.sizes),
         [list(pair) for pair in space.other.items()],
     ]  # fmt: skip
 
@@ -234,7 +237,7 @@ def _space(space: Space) -> list[Any]:
 def _unspace(world: World, row: list[Any]) -> None:
     name, cpu, memory, gpus, other, labels, incarnation = row[:7]
     space = world.nodes.join(Node(name, cpu, memory, gpus, _pairs(other), _pairs(labels)), incarnation)
-    space.cordoned, space.gone = bool(row[7]), bool(row[8])
+    space.cordoned, space.closing, space.gone = bool(row[7] & 1), bool(row[7] & 2), bool(row[8])
     space.cpu, space.memory, space.devices, space.sizes = row[9], row[10], list(row[11]), list(row[12])
     space.other = dict(_pairs(row[13]))
     space.changed()

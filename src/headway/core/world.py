@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from headway.core.admission import gangs
+from headway.core.admission.calendar import Windows
 from headway.core.admission.outlook import Outlook
 from headway.core.ask import Ask, ask_of
 from headway.core.capacity.estimates import Estimates
@@ -141,6 +142,7 @@ class World:
         self.leases: dict[int, Lease] = {}
         self.claims: dict[str, Claim] = {}
         self.gangs = gangs.Gangs()
+        self.windows = Windows()
         self.waiters: dict[str, list[Entry]] = {}
         #: Of tasks that left but may come back: last attempt, whether it is unused, milli kept, preemptions,
         #: microseconds run.
@@ -278,6 +280,8 @@ class World:
         self.counts[State.WAITING] += 1
         if task.gang is not None:
             gangs.join(self, entry)
+        if self.windows.active:
+            self.windows.heard(task)
         self._wait_for(entry)
         self.settle(entry, now)
 
@@ -286,6 +290,8 @@ class World:
         self.unsettle(entry)
         self._wait_for_nothing(entry)
         former = entry.task.gang
+        if self.windows.active:
+            self.windows.heard(task)
         if task.variants:
             task = task.as_variant(0)
         entry.task, entry.variant, entry.since = task, -1, -1

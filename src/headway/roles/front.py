@@ -163,6 +163,18 @@ class SchedulerFront:
         """End an override now."""
         return await self._loop.call("revert", {"id": id, "by": by})
 
+    def windows(self) -> list[View]:
+        """Maintenance windows and reservations that are not over."""
+        return self._scheduler.engine.windows_view()
+
+    async def set_window(self, body: View) -> View:
+        """Set a maintenance window or a reservation."""
+        return await self._loop.call("window", body)
+
+    async def clear_window(self, id: str, by: str) -> View:
+        """End one now."""
+        return await self._loop.call("unwindow", {"id": id, "by": by})
+
     async def cordon(self, node: str, cordoned: bool, by: str) -> View:
         """Let nothing new be placed on a node, or again."""
         return await self._nodes_loop.call("cordon", {"node": node, "cordoned": cordoned, "by": by})

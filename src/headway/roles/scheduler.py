@@ -32,7 +32,8 @@ from headway.core.world import KEEP_FINISHED
 from headway.domain.override import Override
 from headway.domain.resources import Demand
 from headway.domain.task import Variant
-from headway.errors import HeadwayError, Invalid
+from headway.domain.window import Window
+from headway.errors import Conflict, HeadwayError, Invalid, NotFound
 from headway.roles.step import CALL, NONSENSE, Input, Output, Step
 from headway.roles.translate import (
     demand_from_model,
@@ -255,12 +256,36 @@ class Scheduler:
                 override = Override(**body)
                 self.engine.apply(events.OverrideApplied(override), now)
                 return dict(body)
+            if item.kind == "window":
+                return self._window(now, body)
+            if item.kind == "unwindow":
+                known = [window for window in self.engine.windows_view() if window["id"] == body["id"]]
+                if not known:
+                    return NotFound(
+                        f"there is no window {body['id']!r}", hint="`headway windows` lists those that are not over"
+                    )
+                self.engine.apply(events.WindowCleared(body["id"]), now)
+                return known[0]
             if item.kind == "revert":
                 self.engine.apply(events.OverrideReverted(body["id"]), now)
                 return dict(body)
         except HeadwayError as error:
             return error
         return Invalid(f"the scheduler knows no call {item.kind!r}")
+
+    def _window(self, now: int, body: dict[str, Any]) -> dict[str, Any]:
+        known = {view["node"] for view in self.engine.nodes_view()}
+        missing = [name for name in body["nodes"] if name not in known]
+        if missing:
+            raise NotFound(f"there is no node {missing[0]!r}", hint="`headway nodes` lists them")
+        if any(window["id"] == body["id"] for window in self.engine.windows_view()):
+            raise Conflict(f"there is a window {body['id']!r}", hint="end it first, or choose another id")
+        if body["end"] <= now:
+            raise Invalid(f"window {body['id']} is over already", hint="give a time in the future to end at")
+        demand = Demand(**body["demand"]) if body["demand"] is not None else None
+        window = Window(**{**body, "nodes": tuple(body["nodes"]), "demand": demand})
+        self.engine.apply(events.WindowSet(window), now)
+        return next(view for view in self.engine.windows_view() if view["id"] == window.id)
 
     # ── what goes out ─────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -88,6 +88,14 @@ class SchedulerPort(Protocol):
 
     async def revert(self, id: str, by: str) -> View: ...
 
+    def windows(self) -> list[View]: ...
+
+    async def set_window(self, body: View) -> View:
+        """The fields of `headway.domain.window.Window`; returns it with its nodes."""
+        ...
+
+    async def clear_window(self, id: str, by: str) -> View: ...
+
 
 class BlobsPort(Protocol):
     """The store of values and bundles by their SHA-256."""

@@ -22,6 +22,7 @@ def node_view(space: Space) -> dict[str, Any]:
         "other_free": {name: space.other[name] for name, _ in node.other},
         "labels": dict(node.labels),
         "cordoned": space.cordoned,
+        "closing": space.closing,
         "incarnation": space.incarnation,
         "leases": len(space.leases),
         "tasks": sum(len(lease.members) for lease in space.leases.values()),

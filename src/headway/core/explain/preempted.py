@@ -18,9 +18,19 @@ def preempted(entry: Entry, now: int) -> dict[str, Any]:
 
 def preempted_lines(said: dict[str, Any]) -> list[str]:
     """For a reader."""
+    if "by" not in said and "late" in said:
+        ago = show_time(said["ago"])
+        return [f"it was asked to end on {said['node']} {ago} ago: it started when it was to go already"]
+    if "window" in said:
+        why = f": {said['reason']}" if said["reason"] else ""
+        return [
+            f"it was asked to end on {said['node']} {show_time(said['ago'])} ago, for window {said['window']}{why}"
+        ]
     if "outcome" in said:
         ago = show_time(said["ago"])
-        return [f"it had to end on {said['node']} {ago} ago, as {said['by']} of its gang ended: {said['outcome']}"]
+        return [
+            f"it had to end on {said['node']} {ago} ago, as {said['by']} of its gang ended: {said['outcome']}"
+        ]
     first = f"{said['by']} took its place on {said['node']} {show_time(said['ago'])} ago"
     if said["times"] > 1:
         first += f" (preempted {said['times']} times)"

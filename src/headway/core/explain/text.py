@@ -86,6 +86,7 @@ def _queued_lines(facts: dict[str, Any]) -> list[str]:
         kept = facts["reservation"]
         soon = f"in {show_time(kept['in'])}" if kept["in"] else "as soon as what is there has ended"
         lines.append(f"{kept['node']} is reserved for {kept['task']}, expected to have room {soon}")
+    lines += [_window_line(window) for window in facts.get("windows", ())]
     counts = ", ".join(
         f"{count} by {label}" if label != "fits" else f"{count} have room"
         for label, count in facts["blocked"].items()
@@ -104,6 +105,13 @@ def _queued_lines(facts: dict[str, Any]) -> list[str]:
         left = f", about {show_time(holder['expected_left'])} left" if holder["expected_left"] else ""
         lines.append(f"{holder['task']} holds {holder['holds']}{left}")
     return lines
+
+
+def _window_line(window: dict[str, Any]) -> str:
+    when = f"begins in {show_time(window['in'])}" if window["in"] else f"ends in {show_time(window['ends_in'])}"
+    whose = "it may use them" if window["owned"] else f"it is taken to run {show_time(window['expected'])}"
+    why = f": {window['reason']}" if window["reason"] else ""
+    return f"{window['kind']} {window['id']} of {window['nodes']} nodes {when}, {whose}{why}"
 
 
 def _placed_lines(facts: dict[str, Any]) -> list[str]:
@@ -159,6 +167,11 @@ def _rule(placed: dict[str, Any]) -> str:
         where = f" within {placed['within']}" if placed["within"] else ""
         ahead = f", without delaying {placed['for']}" if "for" in placed else ""
         return f"with its gang {placed['gang']}: {placed['size']} on {placed['nodes']} nodes{where}{ahead}"
+    if placed["code"] == "before_window":
+        left, expected = show_time(placed["starts_in"]), show_time(placed["expected"])
+        return f"ends before window {placed['window']} begins in {left}, {expected} expected"
+    if placed["code"] == "reserved":
+        return f"reserved for it as {placed['window']} for another {show_time(placed['until'])}"
     if placed["code"] == "backfill":
         ahead = f" without delaying {placed['for']}" if "for" in placed else ""
         return f"backfilled{ahead}, {_left(placed['placement'], placed['score'])}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from headway.core.admission import windows
 from headway.core.explain.plan import kept_for
 from headway.core.placement.space import Space
 from headway.core.queue import Shape
@@ -33,7 +34,10 @@ def queued(world: World, entry: Entry, now: int) -> dict[str, Any]:
     for space in spaces:
         shape = _form(space, asked_for)
         label, asked, free = space.blocker(shape) or ("fits", 0, 0)
-        if label == "fits" and kept is not None and kept.holds(space):
+        window = windows.blocking(world, entry, space, now) if space.closing and label == "fits" else None
+        if window is not None:
+            label = f"{window.kind} {window.id}"
+        elif label == "fits" and kept is not None and kept.holds(space):
             label = "reserved"
         elif label == "fits" and entry.shape.wide:
             label = "room for one, not for the gang"
@@ -61,6 +65,20 @@ def queued(world: World, entry: Entry, now: int) -> dict[str, Any]:
         "closest": close,
         "held_by": _holders(nodes[0][3], now) if nodes and not nodes[0][0] else [],
     }
+    if world.windows.active:
+        facts["windows"] = [
+            {
+                "id": window.id,
+                "kind": window.kind,
+                "nodes": len(window.nodes),
+                "in": max(window.start - now, 0),
+                "ends_in": window.end - now,
+                "expected": windows.length(world, entry, window),
+                "owned": window.owns(entry.task.tenant, entry.task.run),
+                "reason": window.reason,
+            }
+            for window in world.windows.active.values()
+        ][:LISTED]
     if kept is not None:
         facts["reservation"] = {"task": kept.task, "node": kept.space.name, "in": max(kept.at - now, 0)}
     if world.policy.strict and (before or world.head) and world.head != entry.task.id:

@@ -140,6 +140,11 @@ class Nodes:
             self._base += half
             del self._log[:half]
 
+    @property
+    def changes(self) -> int:
+        """How often any node has changed."""
+        return self._base + len(self._log)
+
     def roomy(self, shape: Shape) -> list[Space]:
         """Every node that has room for the shape, if nothing but cores, memory and GPUs were asked."""
         self._write_columns()

@@ -21,7 +21,8 @@ class Space:
 
     Attributes:
         index: Its place in `Nodes.all`, for ever.
-        open: Whether anything new may be placed: it is there and not cordoned.
+        open: Whether anything new may be placed: it is there, not cordoned and not closing.
+        closing: A window on it is near or has begun: tasks are tried one by one (`admission.windows`).
         version: Counts every change, so that what was computed before is known to be stale.
         cpu, memory, other: Free. Below zero if the node shrank under what runs on it.
         devices: Free milli of each GPU; `sizes` 1000 for one that is there, 0 for one that went.
@@ -34,7 +35,7 @@ class Space:
     """
 
     __slots__ = (
-        "_unmet", "claims", "cordoned", "cpu", "cpu_size", "devices", "gone", "gpu", "gpu_size", "idle", "incarnation",
+        "_unmet", "claims", "closing", "cordoned", "cpu", "cpu_size", "devices", "gone", "gpu", "gpu_size", "idle", "incarnation",
         "index", "leases", "level", "memory", "memory_size", "name", "node", "open", "other", "other_size", "placement",
         "reach", "roomiest", "size", "sizes", "version",
     )  # fmt: skip
@@ -45,6 +46,7 @@ class Space:
         self.name = node.name
         self.incarnation = incarnation
         self.cordoned = False
+        self.closing = False
         self.gone = False
         self.open = True
         self.version = 0
@@ -84,7 +86,7 @@ class Space:
 
     def changed(self) -> None:
         """Brings the sums up to date after any change."""
-        self.open = not (self.gone or self.cordoned)
+        self.open = not (self.gone or self.cordoned or self.closing)
         self._recount()
 
     def _recount(self) -> None:

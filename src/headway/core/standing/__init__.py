@@ -16,6 +16,7 @@ from headway.core.standing.preemption import read as read_preemption
 from headway.core.standing.sites import read as read_sites
 from headway.core.standing.speeds import read as read_speeds
 from headway.core.standing.tenants import read as read_tenants
+from headway.core.standing.windows import read as read_windows
 from headway.errors import Invalid
 
 #: A table as the file has it: plain JSON, by name.
@@ -27,6 +28,7 @@ READERS: dict[str, Callable[[Table, Table], list[Event]]] = {
     "preemption": read_preemption,
     "speeds": read_speeds,
     "sites": read_sites,
+    "windows": read_windows,
 }
 
 

@@ -22,6 +22,7 @@ NODE_EXAMPLE = {
     "other_free": {},
     "labels": {"arch": "x86_64", "os": "linux"},
     "cordoned": False,
+    "closing": False,
     "incarnation": "1795528530361254",
     "leases": 3,
     "tasks": 3,
