@@ -3,17 +3,22 @@
 Beside the invariants, which run after each decision: a second engine is replaced by its own snapshot at any
 moment and must decide the same for ever; a third one gets the whole log at the end; no two attempts of a task
 are out; attempt numbers never repeat; before the time it asks to be woken at, the engine decides nothing.
+
+Every run takes other steps; the summary names its seed, and HEADWAY_FUZZ_SEED repeats it.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+import pytest
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from headway.core import events as ev
 from headway.core.decisions import Decision, Dropped, Lost, Preempt, Reason, Recall, Spare, Start, Stop
@@ -28,6 +33,8 @@ from headway.domain.window import Window
 from headway.errors import HeadwayError
 from tests.builders import node, override, task
 
+#: Steps of one run of the tests, in so many parts that workers can share.
+STEPS, PARTS = 10_000, 4
 NODES = {
     "n1": node("n1", cpu=2, labels={"zone": "a"}),
     "n2": node("n2", cpu=4, gpus=2, memory="1GiB", labels={"zone": "b"}),
@@ -111,6 +118,9 @@ class Executors:
 
 class EngineMachine(RuleBasedStateMachine):
     """Three engines that must agree, and the executors they drive."""
+
+    #: Taken by all examples so far.
+    steps = 0
 
     def __init__(self) -> None:
         super().__init__()
@@ -479,6 +489,12 @@ class EngineMachine(RuleBasedStateMachine):
         if until >= self.now:
             assert Engine.restore(self.engine.snapshot()).decide(until) == []
 
+    @invariant()
+    def all_holds(self) -> None:
+        type(self).steps += 1
+        if hasattr(self, "engine"):
+            self.engine.check()
+
     def teardown(self) -> None:
         if not hasattr(self, "engine"):
             return
@@ -492,7 +508,19 @@ class EngineMachine(RuleBasedStateMachine):
         assert again == self.transcript, "a replay of the same events decided otherwise"
 
 
-EngineMachine.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
-)
-TestEngine = EngineMachine.TestCase
+@pytest.mark.parametrize("part", range(PARTS))
+def test_engine(part: int) -> None:
+    """At least `STEPS` steps over all parts, however short the examples turn out."""
+    fuzz_seed, EngineMachine.steps = int(os.environ["HEADWAY_FUZZ_SEED"]), 0
+    for again in count():
+        run_state_machine_as_test(
+            seed(fuzz_seed + part + PARTS * again)(EngineMachine),
+            settings=settings(
+                max_examples=30,
+                stateful_step_count=60,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+        if EngineMachine.steps * PARTS >= STEPS:
+            break

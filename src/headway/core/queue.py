@@ -143,6 +143,7 @@ class Queue:
         self._columns: npt.NDArray[np.int64] = np.zeros((3, 64), np.int64)
         # Of parked shapes: the key of the head, as far as 64 bits hold it, above the first key ever parked.
         self._heads: npt.NDArray[np.int64] = np.full(64, NONE, np.int64)
+        self._seqs: npt.NDArray[np.int64] = np.zeros(64, np.int64)  # and its order of arrival
         self._coarse = coarse
         self._base: int | None = None
 
@@ -164,6 +165,7 @@ class Queue:
         if shape.id >= self._heads.shape[0]:
             self._columns = np.concatenate([self._columns, np.zeros_like(self._columns)], axis=1)
             self._heads = np.concatenate([self._heads, np.full_like(self._heads, NONE)])
+            self._seqs = np.concatenate([self._seqs, np.zeros_like(self._seqs)])
         self._columns[:, shape.id] = (shape.cpu, shape.memory, shape.gpu)
         if shape.other or shape.picky:
             self.special |= 1 << shape.id
@@ -282,7 +284,8 @@ class Queue:
         if self._base is None:
             self._base = slot[0]
         above = (slot[0] - self._base) >> self._coarse
-        self._heads[shape.id] = above if -NONE < above < NONE else NONE - 1 if above > 0 else -NONE
+        self._heads[shape.id] = above if -NONE < above < NONE - 1 else NONE - 1 if above > 0 else -NONE
+        self._seqs[shape.id] = slot[1]
 
     def in_column(self, shape: Shape) -> bool:
         """Whether its head stands in the column that parked heads are found by."""
@@ -297,6 +300,7 @@ class Queue:
         self.shapes, self._ids, self.wide = other.shapes, other._ids, other.wide
         self.undecided = other.undecided
         self._columns, self._heads = other._columns, np.full_like(other._heads, NONE)
+        self._seqs = np.zeros_like(other._seqs)
         self.special = other.special
         self.arrived = other.arrived
         for shape in self.shapes:
@@ -340,17 +344,26 @@ class Queue:
         idents = np.flatnonzero(mask)
         heads = self._heads[idents]
         while idents.size:
-            first = heads == heads[heads.argmin()]
-            best: Slot | None = None
-            for ident in idents[first].tolist():
-                shape = self.shapes[ident]
-                slot = shape.slot
-                if slot is not None and (best is None or slot < best) and space.fits(shape):
-                    best = slot
-            if best is not None:
-                return best
-            idents, heads = idents[~first], heads[~first]
+            at = int(heads.argmin())
+            ties = np.flatnonzero(heads == heads[at])
+            if len(ties) > 1:
+                at = self._first_of(ties, idents, int(heads[at]))
+            shape = self.shapes[int(idents[at])]
+            if space.fits(shape):
+                return shape.slot
+            idents, heads = np.delete(idents, at), np.delete(heads, at)
         return None
+
+    def _first_of(self, ties: npt.NDArray[np.intp], idents: npt.NDArray[np.intp], key: int) -> int:
+        """Of shapes whose heads look equal in the column, the one whose head is first in line."""
+        if not self._coarse and abs(key) < NONE - 1:  # they are equal: who came first
+            return int(ties[self._seqs[idents[ties]].argmin()])
+        slots: list[tuple[Slot, int]] = []
+        for ident, at in zip(idents[ties].tolist(), ties.tolist(), strict=True):
+            slot = self.shapes[ident].slot
+            assert slot is not None
+            slots.append((slot, at))
+        return min(slots)[1]
 
     def fitting(self, space: Space) -> list[Shape]:
         """The parked shapes that fit this node."""
