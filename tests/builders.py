@@ -30,9 +30,10 @@ def demand(
     gpu: float = 0,
     memory: int | str = 0,
     other: Mapping[str, float | int | str] | None = None,
+    rates: Mapping[str, float | int | str] | None = None,
 ) -> Demand:
     """What a test's task holds: one core unless said."""
-    return Demand.parse(cpu=cpu, gpu=gpu, memory=memory, other=other)
+    return Demand.parse(cpu=cpu, gpu=gpu, memory=memory, other=other, rates=rates)
 
 
 def task(
@@ -42,6 +43,7 @@ def task(
     gpu: float = 0,
     memory: int | str = 0,
     other: Mapping[str, float | int | str] | None = None,
+    rates: Mapping[str, float | int | str] | None = None,
     run: str = "r",
     kind: str = "k",
     seconds: float | None = None,
@@ -53,7 +55,7 @@ def task(
     fields as in `Task`."""
     after = tuple(one if "/" in one else f"{run}/{one}" for one in fields.pop("after", ()))
     estimate = None if seconds is None else int(seconds * SECOND)
-    asked = demand(cpu, gpu, memory, other)
+    asked = demand(cpu, gpu, memory, other, rates)
     fields["variants"] = tuple(variant(**said) for said in variants)
     return Task(
         f"{run}/{name}", kind, asked, estimate=estimate, after=after, where=parse_where(where), **fields

@@ -20,7 +20,7 @@ from headway.errors import Invalid
 
 FILE_NAME = "headway.toml"
 #: Tables of named rows, each as plain as the file has it: what they mean is `headway.core.standing`'s to say.
-TABLES = ("tenants", "preemption", "speeds", "sites", "windows")
+TABLES = ("tenants", "preemption", "speeds", "sites", "windows", "rates")
 DISCIPLINES = ("strict", "skip", "backfill", "easy")
 
 

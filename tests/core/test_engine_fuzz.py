@@ -28,6 +28,7 @@ from headway.core.placement import placements
 from headway.core.placement.paces import Site, Speed
 from headway.core.policy import DISCIPLINES
 from headway.core.preemption.terms import KINDS
+from headway.domain.limits import Quota, Rate
 from headway.domain.task import Gang, Task
 from headway.domain.window import Window
 from headway.errors import HeadwayError
@@ -46,6 +47,7 @@ SHAPES = (
     {"cpu": 1, "where": "zone == a"}, {"cpu": 1, "where": "zone != b"}, {"cpu": 1, "gpu": 1, "where": "zone exists"},
     {"variants": ({"gpu": 1, "seconds": 1}, {"cpu": 2, "seconds": 5})},
     {"variants": ({"cpu": 3}, {"cpu": 1, "gpu": 0.5, "where": "zone == b"}, {"cpu": 0, "seconds": 40})},
+    {"cpu": 1, "rates": {"tokens": 3}}, {"cpu": 0.5, "rates": {"tokens": 1, "calls": 1}}, {"cpu": 1, "rates": {"calls": 1}},
 )  # fmt: skip
 ORDERS = (
     "fcfs", "srpt", "priority > srpt", "priority > fcfs", "priority", "priority > weighted_remaining",
@@ -54,6 +56,19 @@ ORDERS = (
     "remaining", "priority > remaining > fcfs", "las > fcfs", "priority > las > srpt",
     "joint", "joint", "priority > joint", "fair > joint",
 )  # fmt: skip
+QUOTAS = (
+    None,
+    Quota.parse({"quota": {"cpu": 2}}),
+    Quota.parse({"quota": {"cpu": 2}, "cohort": "c"}),
+    Quota.parse({"quota": {"cpu": 1, "gpu": 1}, "cohort": "c", "borrow": {"cpu": 1}}),
+    Quota.parse({"quota": {"cpu": 3}, "cohort": "c", "lend": {"cpu": 1}, "reclaim": "lower_priority"}),
+    Quota.parse({"cohort": "c", "reclaim": "never"}),
+)
+RATES = (
+    None,
+    Rate.parse({"amount": 3, "per": "60ms"}),
+    Rate.parse({"amount": 5, "per": "2s", "tenants": {"ada": 2}}),
+)
 NAMES = st.integers(0, 24).map(lambda number: f"t{number}")
 
 
@@ -394,6 +409,14 @@ class EngineMachine(RuleBasedStateMachine):
     )  # fmt: skip
     def set_tenant(self, tenant: str, weight: int, parent: str) -> None:
         self.apply(ev.TenantSet(tenant, weight, "" if parent == tenant else parent))
+
+    @rule(tenant=st.sampled_from(["ada", "bob", "cyd"]), quota=st.sampled_from(QUOTAS))
+    def set_quota(self, tenant: str, quota: Quota | None) -> None:
+        self.apply(ev.QuotaSet(tenant, quota))
+
+    @rule(rate=st.sampled_from(["tokens", "calls"]), limit=st.sampled_from(RATES))
+    def set_rate(self, rate: str, limit: Rate | None) -> None:
+        self.apply(ev.RateSet(rate, limit))
 
     @rule(
         kind=st.sampled_from([None, *KINDS]),

@@ -15,11 +15,13 @@ from headway.domain.workflow import Retry
 from headway.errors import Invalid
 
 TASK_OPTIONS = (
-    "cpu", "memory", "gpu", "estimate", "priority", "retries", "timeout", "at_most_once", "resources", "where",
-    "variants", "name", "restart", "gang", "within",
+    "cpu", "memory", "gpu", "estimate", "priority", "retries", "timeout", "at_most_once", "resources", "disk", "network",
+    "rates", "where", "variants", "name", "restart", "gang", "within",
 )  # fmt: skip
 #: What each variant may say of its own; what it leaves out is as beside `variants`.
-VARIANT_OPTIONS = ("cpu", "memory", "gpu", "resources", "estimate", "where")
+VARIANT_OPTIONS = (
+    "cpu", "memory", "gpu", "resources", "disk", "network", "rates", "estimate", "where",
+)  # fmt: skip
 WORKFLOW_OPTIONS = ("tenant", "weight", "name")
 
 
@@ -99,7 +101,8 @@ def _variant(said: Mapping[str, Any]) -> Variant:
         cpu=said.get("cpu", 1),
         memory=said.get("memory", 0),
         gpu=said.get("gpu", 0),
-        other=_resources(said.get("resources", {})),
+        other=_other(said),
+        rates=_rates(said.get("rates", {})),
     )
     return Variant(demand, _time(said.get("estimate"), "estimate"), parse_where(said.get("where", [])))
 
@@ -147,7 +150,7 @@ def _resources(given: Any) -> Mapping[str, Any]:
     if not isinstance(given, Mapping) or not all(isinstance(name, str) and name for name in given):
         raise Invalid(f"resources={given!r} is not a dict of amounts", hint='write resources={"license": 1}')
     for name in given:
-        if name in ("cpu", "memory", "gpu"):
+        if name in ("cpu", "memory", "gpu", "disk", "network"):
             raise Invalid(f"resources has {name!r}, which has an option of its own", hint=f"write {name}=...")
     return given
 
@@ -180,6 +183,17 @@ def _within(given: Any) -> tuple[str, ...]:
             hint='write within="rack", or within=["rack", "zone"]',
         )
     return tuple(labels)
+
+
+def _other(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    own = {name: given[name] for name in ("disk", "network") if name in given}
+    return {**_resources(given.get("resources", {})), **own}
+
+
+def _rates(given: Any) -> Mapping[str, Any]:
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) and name for name in given):
+        raise Invalid(f"rates={given!r} is not a dict of amounts", hint='write rates={"gpt-tokens": 2000}')
+    return given
 
 
 def _time(value: Any, what: str) -> int | None:

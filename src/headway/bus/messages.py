@@ -37,12 +37,13 @@ class RefModel(Model):
 
 
 class DemandModel(Model):
-    """Milli-units; memory in bytes."""
+    """Milli-units; memory and disk in bytes, network in bits a second. Rates are taken once, when an attempt is granted."""
 
     cpu: int = 1000
     memory: int = 0
     gpu: int = 0
     other: dict[str, int] = Field(default_factory=dict)
+    rates: dict[str, int] = Field(default_factory=dict)
 
 
 class VariantModel(Model):

@@ -31,6 +31,7 @@ class Ask:
         where: What the labels of its node must say.
         forms: Instead of all that: what each variant of the task asks for, while none has been chosen.
         wide: For a gang in line, what all its members ask for; then the rest is its leader's.
+        tenant: Whose it is, if that has limits of its own (`admission.gates`), else empty.
     """
 
     demand: Demand
@@ -38,11 +39,12 @@ class Ask:
     where: Where = ()
     forms: tuple[Ask, ...] = ()
     wide: Wide | None = None
+    tenant: str = ""
 
 
-def ask_of(task: Task, pin: str = "") -> Ask:
-    """What the task asks for; `pin` as an override has it."""
+def ask_of(task: Task, pin: str = "", tenant: str = "") -> Ask:
+    """What the task asks for; `pin` as an override has it, `tenant` as the gates say."""
     if task.variants:
-        forms = tuple(Ask(variant.demand, pin, variant.where) for variant in task.variants)
-        return Ask(forms[0].demand, pin, forms[0].where, forms)
-    return Ask(task.demand, pin, task.where)
+        forms = tuple(Ask(one.demand, pin, one.where, tenant=tenant) for one in task.variants)
+        return Ask(forms[0].demand, pin, forms[0].where, forms, tenant=tenant)
+    return Ask(task.demand, pin, task.where, tenant=tenant)

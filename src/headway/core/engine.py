@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from headway.core import events, explain, invariants, snapshot, trains
-from headway.core.admission import gangs, windows
+from headway.core.admission import gangs, limits, windows
 from headway.core.branches import depth_of
 from headway.core.decisions import Decision, Reason, Stop
 from headway.core.events import Event, Outcome
@@ -19,7 +19,7 @@ from headway.core.overrides import checked, concerns
 from headway.core.placement.space import Space
 from headway.core.placing import place_all
 from headway.core.policy import Policy
-from headway.core.preemption import for_gangs, victims, within
+from headway.core.preemption import for_gangs, reclaim, victims, within
 from headway.core.preemption.budgets import Disruptions
 from headway.core.preemption.search import earlier
 from headway.core.preemption.terms import settle_terms
@@ -106,6 +106,8 @@ class Engine:
             events.TenantSet: self._tenant_set,
             events.WindowSet: self._window_set,
             events.WindowCleared: self._window_cleared,
+            events.QuotaSet: self._quota_set,
+            events.RateSet: self._rate_set,
             events.OverrideApplied: self._override_applied,
             events.OverrideReverted: self._override_reverted,
         }
@@ -142,14 +144,24 @@ class Engine:
             for claim in [claim for claim in world.claims.values() if claim.ready]:
                 if claim.entry.task.id in world.claims:  # a gang's are fulfilled together
                     world.fulfil(claim, now)
+        if world.gates.shut:
+            world.gates.open(world.queue, now)
+        else:
+            world.gates.stirred.clear()
         place_all(world, now)
+        while world.gates.shut and world.gates.reconsider(world.queue):
+            place_all(world, now)
         self._victim_wake = victims.make_room(world, now)
         if world.queue.wide:
             self._victim_wake = earlier(self._victim_wake, for_gangs.make_room(world, now))
         if world.settings.preempt_longer or world.settings.preempt_attained:
             self._victim_wake = earlier(self._victim_wake, within.make_room(world, now))
-        trains.call_back(world)
+        if world.gates.accounts:
+            self._victim_wake = earlier(self._victim_wake, reclaim.make_room(world, now))
+        trains.call_back(world, now)
         trains.fill(world, now)
+        if world.gates.shut:
+            self._victim_wake = earlier(self._victim_wake, world.gates.wake_at(now))
         out, world.out = world.out, []
         return out
 
@@ -207,6 +219,14 @@ class Engine:
     def nodes_view(self) -> list[dict[str, Any]]:
         """Every node that is there, with what is free of it and what it runs, as plain JSON."""
         return [explain.node_view(space) for space in self.world.nodes.all if not space.gone]
+
+    def tenants_view(self) -> list[dict[str, Any]]:
+        """Every tenant that is limited or has a task here: what it uses, may use, borrows and lends, as plain JSON."""
+        return limits.tenants_view(self.world)
+
+    def rates_view(self, now: int) -> list[dict[str, Any]]:
+        """Every rate and what is taken of it, as plain JSON."""
+        return limits.rates_view(self.world, now)
 
     def snapshot(self) -> dict[str, Any]:
         """The whole state as a tree of plain JSON."""
@@ -427,6 +447,8 @@ class Engine:
         entry = member.entry
         self.world.move(entry, Move.RETURN)
         self.world.recall_dependents(member, Reason("needs_result", (("of", event.task),)))
+        if member.paid:
+            self.world.gates.refund(member)
         self.world.detach(member, now)
         self._break_up(entry, "returned", now)
         entry.unused = True
@@ -566,6 +588,20 @@ class Engine:
         windows.clear(self.world, event.window)
         for space in windows.tick(self.world, now):
             self._cancel_claims(space, now)
+
+    def _quota_set(self, event: events.QuotaSet, now: int) -> None:
+        if event.quota is None and event.tenant not in self.world.gates.accounts:
+            self.world.stale += 1
+            return
+        self.world.gates.set_quota(event.tenant, event.quota)
+        self.world.relimit(now)
+
+    def _rate_set(self, event: events.RateSet, now: int) -> None:
+        if event.limit is None and event.rate not in self.world.gates.rates:
+            self.world.stale += 1
+            return
+        self.world.gates.set_rate(event.rate, event.limit)
+        self.world.relimit(now)
 
     def _override_applied(self, event: events.OverrideApplied, now: int) -> None:
         override = checked(event.override)

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from headway.core.joint.record import PlanRecord
 from headway.core.placement.paces import Site, Speed
+from headway.domain.limits import Quota, Rate
 from headway.domain.override import Override
 from headway.domain.resources import Demand, Node
 from headway.domain.task import Task
@@ -236,6 +237,22 @@ class WindowCleared:
 
 
 @dataclass(frozen=True, slots=True)
+class QuotaSet:
+    """What a tenant may hold, from now on; None: it is not limited any more. What it holds already, it keeps."""
+
+    tenant: str
+    quota: Quota | None
+
+
+@dataclass(frozen=True, slots=True)
+class RateSet:
+    """How much may be taken of a rate-limited resource, from now on; None: it is not limited any more."""
+
+    rate: str
+    limit: Rate | None
+
+
+@dataclass(frozen=True, slots=True)
 class OverrideApplied:
     """An override is in force until it expires or is reverted."""
 
@@ -270,6 +287,8 @@ Event = (
     | TenantSet
     | WindowSet
     | WindowCleared
+    | QuotaSet
+    | RateSet
     | OverrideApplied
     | OverrideReverted
 )

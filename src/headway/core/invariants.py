@@ -5,6 +5,8 @@ A failure is a bug of the engine, never of its input, and tells the story of wha
 
 from __future__ import annotations
 
+from headway.core.admission.quota import short
+from headway.core.admission.rate import PARTS
 from headway.core.joint.record import Standing
 from headway.core.placement.space import Space
 from headway.core.state import Entry, State
@@ -27,6 +29,7 @@ def check(world: World) -> None:
     _check_queue(world)
     if isinstance(world.queue, TurnQueue):
         _check_turns(world.queue, world)
+    _check_gates(world)
     _check_parked(world)
     if world.plan is not None:
         _check_plan(world, world.plan)
@@ -139,7 +142,9 @@ def _check_claims(world: World) -> None:
             assert ident not in victims, f"lease {ident} makes room for {victims.get(ident)} and {task}"
             victims[ident] = task
             lease = world.leases.get(ident)
-            assert lease is None or lease.space is claim.space, f"claim of {task}: lease {ident} is elsewhere"
+            assert lease is None or claim.reclaims or lease.space is claim.space, (
+                f"claim of {task}: lease {ident} is elsewhere"
+            )
         space = claim.space
         missing = [("cpu", claim.cpu, space.cpu), ("memory", claim.memory, space.memory)]
         missing += [(f"gpu {index}", much, space.devices[index]) for index, much in claim.gpus.items()]
@@ -148,7 +153,9 @@ def _check_claims(world: World) -> None:
             # What came free is the preemptor's and nobody else's.
             assert much == 0 or free <= 0, f"claim of {task}: {name} is {much} short, and {free} is free"
     for ident, lease in world.leases.items():
-        assert lease.evicting == (ident in victims or lease.leaving), f"lease {ident}: evicting {lease.evicting}"
+        assert lease.evicting == (ident in victims or lease.leaving), (
+            f"lease {ident}: evicting {lease.evicting}"
+        )
         running = lease.members[0]
         if lease.evicting and running.started >= 0:
             assert running.entry.task.id in world.away, f"{story(running.entry)}: leaves, and is not away"
@@ -193,7 +200,9 @@ def _check_space(space: Space) -> None:
     assert named == space.other_size, f"{told}: other adds up to {named}, it has {space.other_size}"
     assert space.gpu == sum(space.devices), f"{told}: gpu {space.gpu} of {space.devices}"
     assert space.idle == space.devices.count(MILLI), f"{told}: idle {space.idle} of {space.devices}"
-    assert space.open == (not space.gone and not space.cordoned and not space.closing), f"{told}: open {space.open}"
+    assert space.open == (not space.gone and not space.cordoned and not space.closing), (
+        f"{told}: open {space.open}"
+    )
     assert not (space.gone and (space.leases or space.claims)), f"{told}: is gone and holds something"
 
 
@@ -205,11 +214,13 @@ def _check_queue(world: World) -> None:
         assert len(items) == shape.count, f"{told}: {shape.count} said, {len(items)} queued"
         if isinstance(queue, TurnQueue):
             lined = queue.closed if shape.parked else queue.open
-            assert (shape.id in lined) == bool(items), (
+            assert (shape.id in lined) == (bool(items) and shape.shut is None), (
                 f"{told}: {len(items)} queued, in line: {shape.id in lined}"
             )
             bits = queue.closed_bits if shape.parked else queue.open_bits
-            assert bool(bits >> shape.id & 1) == bool(items), f"{told}: {len(items)} queued, bits {bits:b}"
+            assert bool(bits >> shape.id & 1) == (bool(items) and shape.shut is None), (
+                f"{told}: {len(items)} queued, bits {bits:b}"
+            )
             slot = queue.slot(shape)
             assert (slot[:2] if slot else None) == (items[0][:2] if items else None), f"{told}: head {slot}"
         elif items:
@@ -218,7 +229,7 @@ def _check_queue(world: World) -> None:
                 f"{told}: head {items[0][:2]}, competes as {shape.slot[:2]}"
             )
             held = queue.parked if shape.parked else queue.heads
-            assert any(slot is shape.slot for slot in held), (
+            assert shape.shut or any(slot is shape.slot for slot in held), (
                 f"{told}: parked {shape.parked}, but its head is not there"
             )
         else:
@@ -228,6 +239,9 @@ def _check_queue(world: World) -> None:
             assert queue.in_column(shape) == shape.parked, (
                 f"{told}: parked {shape.parked}, the column says not so"
             )
+        assert not shape.shut or (items and not shape.parked), (
+            f"{told}: is shut, parked {shape.parked}, of {len(items)}"
+        )
         for item in items:
             assert item[2].shape is shape, f"{told}: {story(item[2])} is of another"
     assert queue.size == sum(shape.count for shape in queue.shapes), f"queue of {queue.size}"
@@ -297,6 +311,55 @@ def _check_gangs(world: World) -> None:
     members = sum(len(band.members) for band in world.gangs.bands.values())
     in_gangs = sum(entry.task.gang is not None for entry in world.tasks.values())
     assert members == in_gangs, f"{in_gangs} tasks are in gangs, the gangs have {members}"
+
+
+def _check_gates(world: World) -> None:
+    """What tenants hold is what leases hold, what they use is that and what is claimed, and who is shut is known."""
+    gates = world.gates
+    held: dict[str, dict[str, int]] = {name: {} for name in gates.accounts}
+    used: dict[str, dict[str, int]] = {name: {} for name in gates.accounts}
+    aside = dict.fromkeys(gates.windows, 0)
+    for lease in world.leases.values():
+        for name, amount in lease.shape.amounts if lease.owner in gates.accounts else ():
+            held[lease.owner][name] = held[lease.owner].get(name, 0) + amount
+            used[lease.owner][name] = used[lease.owner].get(name, 0) + amount
+    for claim in world.claims.values():
+        shape = claim.entry.shape
+        for name, amount in shape.amounts if shape.tenant in gates.accounts else ():
+            used[shape.tenant][name] = used[shape.tenant].get(name, 0) + amount
+        for key in aside:
+            if key[1] in ("", shape.tenant):
+                aside[key] += dict(shape.rates).get(key[0], 0)
+    for tenant, account in gates.accounts.items():
+        for name in account.pool.size:
+            told = f"tenant {tenant}, {name}"
+            assert account.held.get(name, 0) == held[tenant].get(name, 0), (
+                f"{told}: {account.held} held, {held[tenant]} are"
+            )
+            assert account.used.get(name, 0) == used[tenant].get(name, 0), (
+                f"{told}: {account.used} used, {used[tenant]} are"
+            )
+    for pool in gates.pools.values():
+        for name in pool.size:
+            taken = sum(max(m.used.get(name, 0) - m.guaranteed(name), 0) for m in pool.members)
+            assert pool.taken.get(name, 0) == taken, f"{pool.key}, {name}: {pool.taken} taken, {taken} are"
+    for key, window in gates.windows.items():
+        assert window.set_aside == aside[key], f"rate {key}: {window.set_aside} set aside, {aside[key]} are"
+        assert all(kept[2] > 0 and kept[0] < kept[1] for kept in window.sums), f"rate {key}: {window.sums}"
+        assert len(window.sums) <= PARTS + 2, f"rate {key}: {len(window.sums)} sums"
+    for entry in world.tasks.values():
+        tenant = gates.owner(entry.task)
+        assert entry.shape.tenant == tenant, f"{story(entry)}: has a shape of {entry.shape.tenant!r}"
+    for shape in world.queue.shapes:
+        told = f"shape {shape.demand} of {shape.tenant!r}"
+        rated = any((name, "") in gates.windows for name, _ in shape.rates)
+        limited = not shape.forms and (shape.tenant in gates.accounts or rated)
+        assert shape.gated == limited, f"{told}: gated {shape.gated}"
+        if shape.shut is not None:
+            assert shape.gated, f"{told}: is shut without a gate"
+            assert shape.id in gates.shut.get(shape.shut.key, {}), f"{told}: nobody knows that it is shut"
+            if shape.shut.kind == "quota" and shape.shut.key not in gates.stirred:
+                assert short(gates.accounts[shape.tenant], shape) is not None, f"{told}: is shut and may go"
 
 
 def _check_parked(world: World) -> None:

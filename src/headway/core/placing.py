@@ -11,7 +11,7 @@ from heapq import heapify, heappop, heappush
 
 from headway.core import variants
 from headway.core.admission import backfill, gangs, planned, windows
-from headway.core.admission.line import head_of_line
+from headway.core.admission.line import admits, head_of_line
 from headway.core.decisions import Reason
 from headway.core.placement.space import Space
 from headway.core.queue import Slot
@@ -55,6 +55,8 @@ def _strict(world: World, now: int) -> None:
     while (entry := head_of_line(world, world.queue.first_open())) is not None:
         if entry.shape.forms:
             variants.choose(world, entry, now, must=True)
+        if entry.shape.gated and not admits(world, entry.shape, now):
+            continue
         space = world.nodes.best(entry.shape, entry)
         if space is None:
             if entry.shape.wide and gangs.try_start(world, entry, now):
@@ -81,6 +83,8 @@ def _skip(world: World, now: int) -> None:
             assert head is not None
             if shape.forms and variants.choose(world, head, now):
                 shape = head.shape
+            if shape.gated and not admits(world, shape, now):
+                continue
             best = nodes.best(shape, head)
             if best is None:
                 if not (shape.wide and gangs.try_head(world, shape, now)):
@@ -90,6 +94,9 @@ def _skip(world: World, now: int) -> None:
         elif found is not None:
             heappop(tries)
             space = nodes.all[found[3]]
+            if found[5][2].gated and not admits(world, found[5][2], now):
+                _try(world, space, tries)
+                continue
             head = queue.head(found[5][2])
             assert head is not None
             world.place(
@@ -114,6 +121,10 @@ def _by_turns(world: World, queue: TurnQueue, now: int) -> None:
         chosen = bool(shape.forms) and variants.choose(world, head, now)
         if chosen:
             shape = head.shape
+        if shape.gated and not admits(world, shape, now):
+            tried &= queue.closed_bits
+            freed = {index: bits & tried for index, bits in freed.items()}
+            continue
         if shape.parked and not chosen:
             spaces = [nodes.all[index] for index, fitting in freed.items() if fitting >> shape.id & 1]
             left, index = min(
@@ -168,7 +179,7 @@ def _first_try(world: World, tries: list[Try]) -> Try | None:
     while tries:
         found = tries[0]
         slot = found[5]
-        if slot[2].slot is slot and world.nodes.all[found[3]].version == found[4]:
+        if slot[2].slot is slot and slot[2].parked and world.nodes.all[found[3]].version == found[4]:
             return found
         heappop(tries)
         _try(world, world.nodes.all[found[3]], tries)

@@ -19,7 +19,8 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from headway.core.ask import Ask
+from headway.core.admission.gates import Shut
+from headway.core.ask import Ask, Wide
 from headway.core.placement import Size
 from headway.core.placement.sights import Sight
 from headway.core.placement.space import Imagined, Space
@@ -58,16 +59,19 @@ class Shape:
             best score that is not in it. `seen`: how far it is in the log of changes. `parts`: see
             `Nodes.part`.
         sight: Its score on every node, under a placement whose score does not fall apart; see `sights`.
+        needs: What its gates must let pass: `amounts`, or those of a whole gang. `rates`: what it takes of rates, likewise.
+        gated: It has gates to pass besides finding a node. `shut`: why its head may not pass them now: then it is neither
+            in line nor parked.
         live: Leases of this shape.
         wide: It is what a gang asks for: no single node is asked to hold it.
         search_at: No search for victims before (microseconds); see `preemption`. `longer_at`: nor for what has
-            more left, unless for a head whose key is below `longer_key`.
+            more left, unless for a head whose key is below `longer_key`. `reclaim_at`: nor for what was borrowed.
     """
 
     __slots__ = (
-        "amounts", "ask", "beyond", "count", "cpu", "demand", "fits", "forms", "gpu", "heap", "id", "live", "longer_at",
-        "longer_key", "memory", "other", "parked", "parts", "per_device", "picky", "pin", "search_at", "seen", "share",
-        "sight", "slot", "thirsty", "where", "whole", "wide",
+        "amounts", "ask", "beyond", "count", "cpu", "demand", "fits", "forms", "gated", "gpu", "heap", "id", "live", "longer_at",
+        "longer_key", "memory", "needs", "other", "parked", "parts", "per_device", "picky", "pin", "rates", "reclaim_at",
+        "search_at", "seen", "share", "shut", "sight", "slot", "tenant", "thirsty", "where", "whole", "wide",
     )  # fmt: skip
 
     def __init__(self, ident: int, ask: Ask, forms: tuple[Shape, ...] = ()) -> None:
@@ -78,6 +82,7 @@ class Shape:
         self.demand = demand
         self.pin = ask.pin
         self.where = ask.where
+        self.tenant = ask.tenant
         self.picky = bool(ask.pin or ask.where or forms)
         self.cpu = NEVER if forms else demand.cpu
         self.memory = demand.memory
@@ -92,6 +97,8 @@ class Shape:
         self.count = 0
         self.slot: Slot | None = None
         self.parked = False
+        self.gated = False
+        self.shut: Shut | None = None
         self.fits: list[tuple[int, int, int]] = []
         self.seen = -1
         self.beyond: tuple[int, int] | None = None
@@ -99,16 +106,22 @@ class Shape:
         self.sight: Sight | None = None
         self.live = 0
         self.thirsty: dict[int, None] = {}
-        self.search_at = 0
+        self.search_at = self.reclaim_at = 0
         self.longer_at = self.longer_key = 0
         self.wide = ask.wide is not None
         if self.wide:
             self.cpu = self.gpu = NEVER
             self.picky = True
+        self.needs, self.rates = (self.amounts, demand.rates) if ask.wide is None else _sums(ask.wide)
 
     def __lt__(self, other: Shape) -> bool:
         # A task that moved to another shape may leave a dead element with the same key and arrival behind.
         return self.id < other.id
+
+    @property
+    def in_line(self) -> bool:
+        """Whether its head competes to be tried on any node."""
+        return not self.parked and self.shut is None
 
     def asks(self, name: str) -> int:
         """How much of a named resource it asks."""
@@ -116,6 +129,19 @@ class Shape:
             if known == name:
                 return amount
         return 0
+
+
+def _sums(wide: Wide) -> tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]:
+    """What the members of a gang hold and take of rates together."""
+    held: dict[str, int] = {}
+    taken: dict[str, int] = {}
+    for part, count in wide.parts:
+        one = part.demand
+        for name, amount in (("cpu", one.cpu), ("memory", one.memory), ("gpu", one.gpu), *one.other):
+            held[name] = held.get(name, 0) + count * amount
+        for name, amount in one.rates:
+            taken[name] = taken.get(name, 0) + count * amount
+    return tuple(pair for pair in held.items() if pair[1]), tuple(sorted(taken.items()))
 
 
 class Queue:
@@ -180,6 +206,7 @@ class Queue:
         self.size += 1
         slot = shape.slot
         if slot is None or key < slot[0] or (key == slot[0] and entry.seq < slot[1]):
+            shape.shut = None  # whoever it was that might not start, it is another now
             self.settle(shape)
             self.arrived[shape.id] = shape
 
@@ -229,6 +256,8 @@ class Queue:
             if old is not None and old[1] == item[1] and old[0] == item[0]:
                 return
             new = (item[0], item[1], shape)
+        if new is None:
+            shape.shut = None
         if shape.parked:
             if old is not None:
                 del self.parked[bisect_left(self.parked, old)]
@@ -239,13 +268,14 @@ class Queue:
                 shape.parked = False
             self._write(shape, new)
         shape.slot = new
-        if new is not None and not shape.parked:
+        if new is not None and not shape.parked and shape.shut is None:
             self._push_head(new)
 
     def _push_head(self, slot: Slot) -> None:
         heappush(self.heads, slot)
         if len(self.heads) > 2 * len(self.shapes) + 64:
-            self.heads = [slot for slot in self.heads if slot[2].slot is slot and not slot[2].parked]
+            alive = (slot for slot in self.heads if slot[2].slot is slot and slot[2].in_line)
+            self.heads = list({slot[2].id: slot for slot in alive}.values())
             heapify(self.heads)
 
     def first_open(self) -> Slot | None:
@@ -253,7 +283,7 @@ class Queue:
         heads = self.heads
         while heads:
             slot = heads[0]
-            if slot[2].slot is slot and not slot[2].parked:
+            if slot[2].slot is slot and slot[2].in_line:
                 return slot
             heappop(heads)
         return None
@@ -291,6 +321,17 @@ class Queue:
         """Whether its head stands in the column that parked heads are found by."""
         return bool(self._heads[shape.id] != NONE)
 
+    def close(self, shape: Shape, why: Shut) -> None:
+        """The shape's head may not start, wherever it fits."""
+        self.unpark(shape)
+        shape.shut = why
+
+    def reopen(self, shape: Shape) -> None:
+        """It may again."""
+        shape.shut = None
+        if shape.slot is not None:
+            self._push_head(shape.slot)
+
     def parked_heads(self) -> Iterator[Slot]:
         """The parked shapes' heads, first in line first."""
         return iter(self.parked)
@@ -304,7 +345,7 @@ class Queue:
         self.special = other.special
         self.arrived = other.arrived
         for shape in self.shapes:
-            shape.heap, shape.count, shape.slot, shape.parked = [], 0, None, False
+            shape.heap, shape.count, shape.slot, shape.parked, shape.shut = [], 0, None, False, None
 
     def reload(self, queued: list[Entry]) -> None:
         """From a snapshot: the tasks have their keys, the shapes know whether they are parked."""
@@ -379,7 +420,7 @@ class Queue:
         """The best head of any other shape that would fit this node as imagined; under strict the best head
         at all."""
         if strict:
-            slots = [s.slot for s in self.shapes if s is not shape and s.slot is not None]
+            slots = [s.slot for s in self.shapes if s is not shape and s.slot is not None and s.shut is None]
             return min(slots, default=None)
         for slot in self.parked:
             other = slot[2]

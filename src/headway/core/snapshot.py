@@ -14,6 +14,7 @@ from dataclasses import fields
 from typing import Any
 
 from headway.core import decisions
+from headway.core.admission.gates import Shut
 from headway.core.ask import Ask, Wide
 from headway.core.capacity.estimates import Estimates
 from headway.core.decisions import Decision, Reason
@@ -44,9 +45,19 @@ def take(world: World) -> Tree:
         ],
         "estimates": world.estimates.tree(),
         "shapes": [
-            [_ask(s.ask), int(s.parked), s.search_at, list(s.thirsty), s.longer_at, s.longer_key]
+            [
+                _ask(s.ask),
+                int(s.parked),
+                s.search_at,
+                list(s.thirsty),
+                s.longer_at,
+                s.longer_key,
+                s.reclaim_at,
+                list(s.shut) if s.shut is not None else None,
+            ]
             for s in world.queue.shapes
         ],
+        "gates": world.gates.tree(),
         "arrived": list(world.queue.arrived),
         "nodes": [_space(space) for space in world.nodes.all],
         "freed": list(world.nodes.freed),
@@ -93,12 +104,18 @@ def load(tree: Tree) -> World:
     for row in tree["overrides"]:
         override = Override(*row)
         world.overrides.active[override.id] = override
+    if "gates" in tree:  # older snapshots lack it
+        world.gates.fill(tree["gates"])
     for row in tree["shapes"]:
-        asked, parked, search_at, thirsty, longer_at, longer_key = row
+        asked, parked, search_at, thirsty, longer_at, longer_key, *gate = row
         shape = world.queue.shape(_unask(asked))
         shape.parked, shape.search_at = bool(parked), search_at
         shape.thirsty = dict.fromkeys(thirsty)
         shape.longer_at, shape.longer_key = longer_at, longer_key
+        shape.reclaim_at = gate[0] if gate else 0
+        if gate and gate[1] is not None:
+            shape.shut = Shut(*gate[1])
+            world.gates.shut.setdefault(shape.shut.key, {})[shape.id] = shape
     for row in tree["nodes"]:
         _unspace(world, row)
     world.nodes.freed = {index: world.nodes.all[index] for index in tree["freed"]}
@@ -140,6 +157,7 @@ def load(tree: Tree) -> World:
     world.trains = {shape: {i: world.leases[i] for i in leases} for shape, leases in tree["trains"]}
     world.touched = {ident: world.leases[ident] for ident in tree["touched"]}
     world.out = [_undecision(row) for row in tree["out"]]
+    world.gates.recount(world.queue.shapes, list(world.leases.values()), list(world.claims.values()))
     if world.ledger is not None:
         world.ledger.fill(tree["ledger"], list(world.members()), world.nodes.all)
     world.queue.reload([entry for entry in world.tasks.values() if entry.item is not None])
@@ -155,18 +173,22 @@ def _pairs(rows: Any) -> tuple[tuple[Any, Any], ...]:
 
 
 def _demand(demand: Demand) -> list[Any]:
-    return [demand.cpu, demand.memory, demand.gpu, [list(pair) for pair in demand.other]]
+    plain = [demand.cpu, demand.memory, demand.gpu, [list(pair) for pair in demand.other]]
+    return [*plain, [list(pair) for pair in demand.rates]] if demand.rates else plain
 
 
 def _undemand(row: list[Any]) -> Demand:
-    return Demand(row[0], row[1], row[2], _pairs(row[3]))
+    return Demand(row[0], row[1], row[2], *(_pairs(pairs) for pairs in row[3:]))
 
 
 def _ask(ask: Ask) -> list[Any]:
     row: list[Any] = [_demand(ask.demand), ask.pin]
     wide = ask.wide
-    if wide is not None:
-        return [*row, list(ask.where), [], [[[_ask(part), n] for part, n in wide.parts], list(wide.within)]]
+    if wide is not None or ask.tenant:
+        members = (
+            [[[_ask(part), n] for part, n in wide.parts], list(wide.within)] if wide is not None else None
+        )
+        return [*row, list(ask.where), [_ask(form) for form in ask.forms], members, ask.tenant]
     if ask.forms:
         return [*row, list(ask.where), [_ask(form) for form in ask.forms]]
     return [*row, list(ask.where)] if ask.where else row
@@ -176,10 +198,10 @@ def _unask(row: list[Any]) -> Ask:
     where = tuple(row[2]) if len(row) > 2 else ()
     forms = tuple(_unask(form) for form in row[3]) if len(row) > 3 else ()
     wide = None
-    if len(row) > 4:
+    if len(row) > 4 and row[4] is not None:
         parts, within = row[4]
         wide = Wide(tuple((_unask(part), n) for part, n in parts), tuple(within))
-    return Ask(_undemand(row[0]), row[1], where, forms, wide)
+    return Ask(_undemand(row[0]), row[1], where, forms, wide, row[5] if len(row) > 5 else "")
 
 
 def _reservation(kept: Reservation) -> list[Any]:
@@ -328,18 +350,18 @@ def _lease(lease: Lease) -> list[Any]:
         [
             m.entry.task.id, m.attempt, m.position, m.granted, m.expected, m.key, m.rank, m.started, m.done,
             m.saved,
-            m.saved_at, int(m.recalled), _reason(m.reason),
+            m.saved_at, int(m.recalled), _reason(m.reason), list(m.paid),
         ]
         for m in lease.members
     ]  # fmt: skip
     return [
         lease.id, lease.space.index, lease.shape.id, list(lease.devices), lease.next, int(lease.slow),
-        int(lease.evicting) + 2 * int(lease.leaving), members,
+        int(lease.evicting) + 2 * int(lease.leaving), members, lease.owner,
     ]  # fmt: skip
 
 
 def _unlease(world: World, row: list[Any]) -> None:
-    ident, index, shape, devices, following, slow, evicting, members = row
+    ident, index, shape, devices, following, slow, evicting, members, *owner = row
     space = world.nodes.all[index]
     lease = Lease(ident, space, world.queue.shapes[shape], tuple(devices))
     lease.next, lease.slow = following, bool(slow)
@@ -349,11 +371,13 @@ def _unlease(world: World, row: list[Any]) -> None:
         member = Member(entry, lease, attempt, position, granted, expected)
         member.key, member.rank, member.started, member.done, member.saved, member.saved_at = rest[:6]
         member.recalled, member.reason = bool(rest[6]), _unreason(rest[7])
+        member.paid = tuple(rest[8]) if len(rest) > 8 else ()
         entry.member = member
         lease.members.append(member)
         lease.outstanding += expected
         lease.recalls += member.recalled
         world.ranks[member.rank] = world.ranks.get(member.rank, 0) + 1
+    lease.owner = owner[0] if owner else lease.members[0].entry.task.tenant  # older snapshots lack it
     world.leases[ident] = space.leases[ident] = lease
     lease.shape.live += 1
 
@@ -363,14 +387,15 @@ def _claim(claim: Claim) -> list[Any]:
         claim.entry.task.id, claim.space.index, list(claim.devices), list(claim.victims), claim.made,
         claim.cpu,
         claim.memory, [list(pair) for pair in claim.gpus.items()],
-        [list(pair) for pair in claim.other.items()],
+        [list(pair) for pair in claim.other.items()], int(claim.reclaims),
     ]  # fmt: skip
 
 
 def _unclaim(world: World, row: list[Any]) -> None:
-    task, index, devices, victims, made, cpu, memory, gpus, other = row
+    task, index, devices, victims, made, cpu, memory, gpus, other, *reclaims = row
     space = world.nodes.all[index]
     claim = Claim(world.tasks[task], space, tuple(devices), tuple(victims), made)
     claim.cpu, claim.memory, claim.gpus, claim.other = cpu, memory, dict(_pairs(gpus)), dict(_pairs(other))
+    claim.reclaims = bool(reclaims and reclaims[0])
     world.claims[task] = claim
     space.claims.append(claim)

@@ -184,11 +184,12 @@ class Member:
         started: When we heard that it started, or -1.
         saved: Milli that its last checkpoint keeps; `saved_at` when we heard of it (its start before the
             first).
+        paid: The windows of rates that it took from, by number.
         recalled: It has been called back and that is not acknowledged: it still counts against the lease.
     """
 
     __slots__ = (
-        "attempt", "done", "entry", "expected", "granted", "key", "lease", "position", "rank",
+        "attempt", "done", "entry", "expected", "granted", "key", "lease", "paid", "position", "rank",
         "reason", "recalled", "saved", "saved_at", "started",
     )  # fmt: skip
 
@@ -208,6 +209,7 @@ class Member:
         self.saved = entry.done
         self.saved_at = granted
         self.recalled = False
+        self.paid: tuple[int, ...] = ()
         self.reason = Reason("")
 
 
@@ -216,6 +218,7 @@ class Lease:
 
     Attributes:
         devices: Indices of the GPUs it holds.
+        owner: The tenant whose quota it counts against.
         members: Not ended and not returned, in the order they run.
         next: The next position.
         outstanding: Microseconds of work expected in its members.
@@ -232,14 +235,18 @@ class Lease:
         "members",
         "next",
         "outstanding",
+        "owner",
         "recalls",
         "shape",
         "slow",
         "space",
     )
 
-    def __init__(self, ident: int, space: Space, shape: Shape, devices: tuple[int, ...]) -> None:
+    def __init__(
+        self, ident: int, space: Space, shape: Shape, devices: tuple[int, ...], owner: str = ""
+    ) -> None:
         self.id = ident
+        self.owner = owner
         self.space = space
         self.shape = shape
         self.devices = devices
@@ -263,9 +270,10 @@ class Claim:
         devices: The GPUs it will hold.
         cpu, memory, gpus, other: What is still missing; `gpus` by device in milli, `other` by name.
         victims: Leases asked to leave.
+        reclaims: What they hold was borrowed from its tenant.
     """
 
-    __slots__ = ("cpu", "devices", "entry", "gpus", "made", "memory", "other", "space", "victims")
+    __slots__ = ("cpu", "devices", "entry", "gpus", "made", "memory", "other", "reclaims", "space", "victims")
 
     def __init__(
         self, entry: Entry, space: Space, devices: tuple[int, ...], victims: tuple[int, ...], made: int
@@ -276,6 +284,7 @@ class Claim:
         self.devices = devices
         self.victims = victims
         self.made = made
+        self.reclaims = False
         self.cpu = shape.cpu
         self.memory = shape.memory
         self.gpus = dict.fromkeys(devices, shape.per_device)

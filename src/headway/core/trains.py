@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from heapq import heappop, heappush
 
+from headway.core.admission.line import admits
 from headway.core.capacity.estimates import LONGEST_TRAIN
 from headway.core.decisions import Reason
 from headway.core.placement.space import Imagined, Space
@@ -76,12 +77,19 @@ def _fill_one(world: World, lease: Lease, part: int, now: int) -> None:
     kept = world.reservation
     if kept is not None and kept.holds(lease.space):
         return  # topped up again and again, it would never come free for the head of the line
+    if world.gates.accounts and (
+        (lease.owner in world.gates.accounts and shape.tenant != lease.owner) or world.gates.should_end(lease)
+    ):
+        return
     followers = _followers(world, lease, lease.members)
     rival: Slot | None = None
     looked = False
     while len(lease.members) < LONGEST_TRAIN:
         entry = _candidate(world, shape, followers, part)
         if entry is None:
+            shape.thirsty[lease.id] = None
+            return
+        if shape.rates and world.gates.out_of_rate(world.queue, shape, now) is not None:
             shape.thirsty[lease.id] = None
             return
         length = ride(world, entry, lease.space)
@@ -176,7 +184,7 @@ def _may_follow(world: World, lease: Lease, entry: Entry, siblings: int) -> bool
     if world.overrides.active and world.overrides.on(entry.task)[0]:
         return False
     # A fan-out spreads over idle nodes as soon as its producer has finished; a train would only line it up.
-    return siblings == 1 or lease.shape.parked or world.nodes.best(lease.shape) is None
+    return siblings == 1 or not lease.shape.in_line or world.nodes.best(lease.shape) is None
 
 
 # ── calling back ────────────────────────────────────────────────────────────────────────────────────────────
@@ -214,14 +222,14 @@ def next_timer(world: World) -> int | None:
     return None
 
 
-def call_back(world: World) -> None:
+def call_back(world: World, now: int) -> None:
     """For heads that found no place: members that rank behind them give up theirs. For idle nodes: the
     longest train halves."""
     if not world.trains:
         return
     for shape in list(world.queue.arrived.values()):
         slot = world.queue.slot(shape)
-        if slot is not None:
+        if slot is not None and shape.shut is None and not (shape.gated and not admits(world, shape, now)):
             _yield_to(world, shape, slot)
     if world.plan is not None and world.plan.kept_on:
         return  # what stands idle may be kept: what came back for it would only ride again

@@ -18,6 +18,7 @@ from itertools import islice
 
 import numpy as np
 
+from headway.core.admission.gates import Shut
 from headway.core.branches import STANDING
 from headway.core.ledger import Account, Ledger
 from headway.core.placement.space import Imagined, Space
@@ -116,10 +117,11 @@ class TurnQueue(Queue):
         lane.count += 1
         shape.count += 1
         self.size += 1
-        if not shape.parked and shape.count == 1:
-            self._open(shape)
         if lane.heap[0] is item:
             self.arrived[shape.id] = shape
+            shape.shut = None  # it may be the head now
+        if shape.in_line and shape.id not in self.open:
+            self._open(shape)
 
     def remove(self, entry: Entry) -> None:
         """Takes a task out of the line."""
@@ -139,9 +141,9 @@ class TurnQueue(Queue):
         if not shape.count:
             if shape.parked:
                 self._unclose(shape)
-            else:
+            elif shape.shut is None:
                 self._unopen(shape)
-            shape.parked = False
+            shape.parked, shape.shut = False, None
 
     def _end_lane(self, group: Group, shape: Shape) -> None:
         del group.lanes[shape.id]
@@ -166,6 +168,7 @@ class TurnQueue(Queue):
     def reload(self, queued: list[Entry]) -> None:
         """From a snapshot: the tasks have their keys, the shapes know whether they are parked."""
         parked = [shape for shape in self.shapes if shape.parked]
+        shut = [(shape, shape.shut) for shape in self.shapes if shape.shut is not None]
         for shape in parked:
             shape.parked = False
         for shape in self.shapes:
@@ -176,6 +179,8 @@ class TurnQueue(Queue):
             self.push(entry, entry.item[0])
         for shape in parked:
             self.park(shape)
+        for shape, why in shut:
+            self.close(shape, why)
 
     # ── parking ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -207,6 +212,21 @@ class TurnQueue(Queue):
     def _unclose(self, shape: Shape) -> None:
         del self.closed[shape.id]
         self.closed_bits ^= 1 << shape.id
+
+    def close(self, shape: Shape, why: Shut) -> None:
+        """The shape's head may not start, wherever it fits."""
+        if shape.parked:
+            self._unclose(shape)
+            shape.parked = False
+        elif shape.shut is None:
+            self._unopen(shape)
+        shape.shut = why
+
+    def reopen(self, shape: Shape) -> None:
+        """It may again."""
+        if shape.shut is not None:
+            shape.shut = None
+            self._open(shape)
 
     def fitting(self, space: Space) -> list[Shape]:
         """The parked shapes that fit this node."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from headway.core.admission import gangs
 from headway.core.admission.calendar import Windows
+from headway.core.admission.gates import Gates
 from headway.core.admission.outlook import Outlook
 from headway.core.ask import Ask, ask_of
 from headway.core.capacity.estimates import Estimates
@@ -28,7 +29,7 @@ from headway.core.placement.paces import Source
 from headway.core.placement.space import Space
 from headway.core.policy import Policy
 from headway.core.preemption.budgets import Disruptions
-from headway.core.queue import Queue
+from headway.core.queue import Queue, Shape
 from headway.core.state import (
     TABLE,
     Claim,
@@ -131,6 +132,7 @@ class World:
         self.parents: dict[str, str] = {}
         #: Under a policy with turns: what each account holds and has been given.
         self.ledger: Ledger | None = None
+        self.gates = Gates()
         self.queue = Queue()
         self.nodes = Nodes(policy.placement)
         self.nodes.book = self
@@ -190,6 +192,7 @@ class World:
                 self.ledger.plant(self.policy.depth)
             self.queue = TurnQueue(self.ledger, self.policy.shift)
         self.queue.adopt(former)
+        self.gates.shut.clear()
 
     # ── the life cycle ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -263,12 +266,24 @@ class World:
         assert entry.item is not None
         return self.policy.rank(entry.item[0], entry.boost)
 
+    def shape_of(self, task: Task, pin: str = "") -> Shape:
+        """What the task asks for, interned."""
+        return self.interned(ask_of(task, pin, self.gates.owner(task)))
+
+    def interned(self, ask: Ask) -> Shape:
+        """The shape of what is asked."""
+        known = len(self.queue.shapes)
+        shape = self.queue.shape(ask)
+        for made in self.queue.shapes[known:]:
+            self.gates.know(made)
+        return shape
+
     def admit(self, task: Task, not_before: int, now: int) -> None:
         """A task that is not here comes in; fencing goes on where it left."""
         if task.variants:
             task = task.as_variant(0)
         family = self.estimates.family(task.kind, task.demand)
-        entry = Entry(task, self.next_seq, family, self.queue.shape(ask_of(task)))
+        entry = Entry(task, self.next_seq, family, self.shape_of(task))
         self.next_seq += 1
         fence = self.fences.pop(task.id, None)
         if fence is not None:
@@ -300,7 +315,7 @@ class World:
         if task.gang is not None:
             gangs.join(self, entry)
         entry.family = self.estimates.family(task.kind, task.demand)
-        entry.shape = self.queue.shape(ask_of(task, entry.shape.pin))
+        entry.shape = self.shape_of(task, entry.shape.pin)
         entry.not_before = not_before
         self._wait_for(entry)
         self.settle(entry, now)
@@ -311,9 +326,9 @@ class World:
         if entry.variant >= 0:
             self._take_form(entry, 0)
             entry.variant = -1
-            entry.shape = self.queue.shape(ask_of(entry.task, pin))
+            entry.shape = self.shape_of(entry.task, pin)
         if pin != entry.shape.pin:
-            entry.shape = self.queue.shape(ask_of(entry.task, pin))
+            entry.shape = self.shape_of(entry.task, pin)
         if entry.waits:
             self.move(entry, Move.WAIT)
             self._watch_train(entry)
@@ -334,7 +349,7 @@ class World:
 
     def lean(self, entry: Entry, variant: int, until: int, weighed: tuple[int, ...]) -> None:
         """A queued task settles on one of its variants: from now on it stands in line as such, until then."""
-        self.queue.remove(entry)
+        self.unqueue(entry)
         entry.variant, entry.until, entry.weighed = variant, until, weighed
         self._take_form(entry, variant)
         entry.shape = entry.shape.forms[variant]
@@ -365,12 +380,20 @@ class World:
 
     def unsettle(self, entry: Entry) -> None:
         """Takes an unallocated task from where it stands; `settle` or `drop` follows."""
+        if entry.item is not None and entry.shape.gated:
+            self.gates.gone(entry.shape)
         if entry.task.gang is not None:
             gangs.scatter(self, entry)
         elif entry.item is not None:
-            self.queue.remove(entry)
+            self.unqueue(entry)
         elif entry.state is State.CLAIMING:
             self.cancel_claim(self.claims[entry.task.id])
+
+    def unqueue(self, entry: Entry) -> None:
+        """Takes a task out of the line."""
+        if entry.shape.shut is not None:
+            self.gates.stir(entry.shape)
+        self.queue.remove(entry)
 
     def leave(self, entry: Entry, move: Move, finished: bool = False) -> None:
         """The task leaves. Its attempt number is kept for its return unless it has finished."""
@@ -437,11 +460,13 @@ class World:
 
     def open_lease(self, space: Space, entry: Entry, devices: tuple[int, ...]) -> Lease:
         """A lease for what was just taken on the node."""
-        lease = Lease(self.next_lease, space, entry.shape, devices)
+        lease = Lease(self.next_lease, space, entry.shape, devices, entry.task.tenant)
         self.next_lease += 1
         self.leases[lease.id] = lease
         space.leases[lease.id] = lease
         entry.shape.live += 1
+        if self.gates.accounts:
+            self.gates.hold(lease, 1)
         return lease
 
     def place(self, entry: Entry, space: Space, reason: Reason, now: int) -> Lease:
@@ -456,7 +481,7 @@ class World:
         """Makes the task the last member of the lease and tells its executor."""
         key = self.key(entry)
         if entry.item is not None:
-            self.queue.remove(entry)
+            self.unqueue(entry)
         self.move(entry, Move.GRANT)
         if entry.unused:
             entry.unused = False
@@ -470,6 +495,8 @@ class World:
         member.key = key
         member.rank = self.policy.rank(key, entry.boost)
         member.reason = reason
+        if entry.shape.gated:
+            self.gates.pay(member, now)
         self._count_rank(member.rank, 1)
         entry.member = member
         if entry.task.gang is not None:
@@ -535,6 +562,8 @@ class World:
         lease.shape.live -= 1
         lease.shape.thirsty.pop(lease.id, None)
         self.touched.pop(lease.id, None)
+        if self.gates.accounts:
+            self.gates.hold(lease, -1)
         lease.space.give(lease.shape, lease.devices)
         self.nodes.changed(lease.space, freed=True)
 
@@ -603,21 +632,26 @@ class World:
 
     def make_claim(
         self, entry: Entry, space: Space, devices: tuple[int, ...], victims: tuple[int, ...], now: int
-    ) -> None:
+    ) -> Claim:
         """Reserves what is free of the place now and what comes free of it later."""
         if entry.item is not None:
-            self.queue.remove(entry)
+            self.unqueue(entry)
         self.move(entry, Move.CLAIM)
         claim = Claim(entry, space, devices, victims, now)
         self.claims[entry.task.id] = claim
+        if entry.shape.gated:
+            self.gates.claim(entry.shape, 1)
         space.claims.append(claim)
         space.absorb(claim)
         space.changed()
         self.nodes.changed(space, freed=False)
+        return claim
 
     def cancel_claim(self, claim: Claim) -> None:
         """The place is not needed any more, or went away; the task is the caller's to settle. Nobody leaves in vain."""
         del self.claims[claim.entry.task.id]
+        if claim.entry.shape.gated:
+            self.gates.claim(claim.entry.shape, -1)
         claim.space.disband(claim)
         self.nodes.changed(claim.space, freed=True)
         self.spare(claim)
@@ -629,6 +663,8 @@ class World:
             gangs.fulfil(self, entry, now)
             return
         del self.claims[entry.task.id]
+        if entry.shape.gated:
+            self.gates.claim(entry.shape, -1)
         claim.space.claims.remove(claim)
         lease = self.open_lease(claim.space, entry, claim.devices)
         reason = Reason("preempts", (("victims", list(claim.victims)), ("waited", now - claim.made)))
@@ -691,7 +727,7 @@ class World:
 
     def expect(self, classes: tuple[tuple[Demand, int], ...]) -> None:
         """The tasks to be expected are known, or (without any) learned anew from those that are here."""
-        given = tuple((self.queue.shape(Ask(demand)), count) for demand, count in classes)
+        given = tuple((self.interned(Ask(demand)), count) for demand, count in classes)
         self.nodes.expected = self.nodes.expected.replaced(given)
         if not given:
             self.nodes.expected.saw(entry.shape for entry in self.tasks.values())
@@ -711,13 +747,34 @@ class World:
         for task in touched:
             entry = self.tasks[task]
             if entry.item is not None:
-                self.queue.remove(entry)
+                self.unqueue(entry)
                 self.queue.push(entry, self.policy.key(entry, self))
 
     def end_plan(self) -> None:
         """The plan's time is over: it stays an order and keeps no places."""
         assert self.plan is not None
         self.plan.over, self.plan.kept_on = True, {}
+
+    def relimit(self, now: int) -> None:
+        """Quotas or rates are others: every task gets the shape that it has under them, and all that is used is counted."""
+        for entry in list(self.tasks.values()):
+            shape, tenant = entry.shape, self.gates.owner(entry.task)
+            claims = entry.state is State.CLAIMING and bool(shape.gated or shape.rates or tenant)
+            if shape.tenant == tenant and not claims:
+                continue
+            if entry.member is not None:
+                whole = self.shape_of(entry.task, shape.pin)
+                entry.shape = whole.forms[entry.variant] if whole.forms and entry.variant >= 0 else whole
+            else:
+                self.unsettle(entry)
+                entry.shape = self.shape_of(entry.task, entry.shape.pin)
+                self.settle(entry, now)
+        self.gates.recount(self.queue.shapes, list(self.leases.values()), list(self.claims.values()))
+        for shapes in self.gates.shut.values():
+            for shape in shapes.values():
+                if shape.shut is not None:
+                    self.queue.reopen(shape)
+        self.gates.shut.clear()
 
     def members(self) -> Iterator[Member]:
         """Every present attempt, by lease."""

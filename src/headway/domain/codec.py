@@ -44,7 +44,7 @@ _TASK_FIELDS = (
     "timeout", "at_most_once", "where", "restart", "variants", "gang", "within",
 )  # fmt: skip
 _VARIANT_FIELDS = ("demand", "estimate", "where")
-_DEMAND_FIELDS = ("cpu", "memory", "gpu", "other")
+_DEMAND_FIELDS = ("cpu", "memory", "gpu", "other", "rates")
 _NODE_FIELDS = ("name", "cpu", "memory", "gpus", "other", "labels")
 _RETRY_FIELDS = ("limit", "delay", "ceiling")
 _REF_FIELDS = ("kind", "data", "size", "items", "text")
@@ -124,6 +124,8 @@ def demand_to_json(demand: Demand) -> dict[str, Any]:
         tree["gpu"] = demand.gpu
     if demand.other:
         tree["other"] = dict(demand.other)
+    if demand.rates:
+        tree["rates"] = dict(demand.rates)
     return tree
 
 
@@ -133,11 +135,12 @@ def demand_from_json(tree: Any, where: str = "demand") -> Demand:
         _whole(fields.get(name, usual), f"{where}.{name}")
         for name, usual in (("cpu", MILLI), ("memory", 0), ("gpu", 0))
     )
-    other = tuple(
-        (name, amount) for name, amount in _amounts(fields.get("other", {}), f"{where}.other") if amount
+    other, rates = (
+        tuple((name, amount) for name, amount in _amounts(fields.get(kind, {}), f"{where}.{kind}") if amount)
+        for kind in ("other", "rates")
     )
     try:
-        return Demand(cpu, memory, gpu, other)
+        return Demand(cpu, memory, gpu, other, rates)
     except Invalid as error:
         raise Invalid(f"{where}: {error.message}", hint=error.hint, where=where) from None
 

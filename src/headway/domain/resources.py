@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from headway.domain.units import MILLI, parse_bytes, parse_milli, show_bytes, show_milli
+from headway.domain.units import (
+    MILLI,
+    parse_amount,
+    parse_bytes,
+    parse_milli,
+    show_amount,
+    show_bytes,
+    show_milli,
+)
 from headway.domain.where import Where, unmet
 from headway.errors import Invalid
 
@@ -18,16 +26,20 @@ class Demand:
         cpu: Milli-cores.
         memory: Bytes.
         gpu: Milli-GPUs. Below 1000 a share of one single device; else whole devices (a multiple of 1000).
-        other: Any named resource in milli-units, sorted by name, without zeros.
+        other: Any named resource, sorted by name, without zeros: `disk` in bytes, `network` in bits a second, all others
+            in milli-units.
+        rates: What it takes, once and when it is granted, of rate-limited resources such as model tokens a minute: milli by
+            name, sorted, without zeros. It is not held, and no node has it.
     """
 
     cpu: int = MILLI
     memory: int = 0
     gpu: int = 0
     other: tuple[tuple[str, int], ...] = ()
+    rates: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
-        if min(self.cpu, self.memory, self.gpu, 0, *(amount for _, amount in self.other)) < 0:
+        if min(self.cpu, self.memory, self.gpu, 0, *(amount for _, amount in (*self.other, *self.rates))) < 0:
             raise Invalid(f"a demand cannot be negative: {self}")
         if self.gpu > MILLI and self.gpu % MILLI:
             raise Invalid(
@@ -43,14 +55,17 @@ class Demand:
         memory: int | str = 0,
         gpu: float | int | str = 0,
         other: Mapping[str, float | int | str] | None = None,
+        rates: Mapping[str, float | int | str] | None = None,
     ) -> Demand:
-        """From what a person writes: `cpu=0.5, memory="2GiB", gpu=1, other={"license": 1}`."""
-        named = sorted((name, parse_milli(amount, name)) for name, amount in (other or {}).items())
+        """From what a person writes: `cpu=0.5, memory="2GiB", gpu=1, other={"license": 1}, rates={"tokens": 2000}`."""
+        named = sorted((name, parse_amount(name, amount)) for name, amount in (other or {}).items())
+        taken = sorted((name, parse_milli(amount, name)) for name, amount in (rates or {}).items())
         return cls(
             parse_milli(cpu, "cpu"),
             parse_bytes(memory),
             parse_milli(gpu, "gpu"),
             tuple((name, amount) for name, amount in named if amount),
+            tuple((name, amount) for name, amount in taken if amount),
         )
 
     @property
@@ -64,7 +79,8 @@ class Demand:
             parts.append(f"memory {show_bytes(self.memory)}")
         if self.gpu:
             parts.append(f"gpu {show_milli(self.gpu)}")
-        parts += [f"{name} {show_milli(amount)}" for name, amount in self.other]
+        parts += [f"{name} {show_amount(name, amount)}" for name, amount in self.other]
+        parts += [f"{show_milli(amount)} {name}" for name, amount in self.rates]
         return ", ".join(parts)
 
 
@@ -77,7 +93,7 @@ class Node:
         cpu: Milli-cores.
         memory: Bytes.
         gpus: Number of devices; each holds 1000 milli.
-        other: Named resources in milli-units, sorted by name.
+        other: Named resources, sorted by name, in the units of `Demand.other`.
         labels: Sorted (key, value) pairs.
     """
 

@@ -1,6 +1,6 @@
 """Units as people write them, to the integers the core decides with, and back.
 
-Amounts are milli-units (cpu 1.5 -> 1500), memory is bytes, time is microseconds.
+Amounts are milli-units (cpu 1.5 -> 1500), memory and disk are bytes, network is bits a second, time is microseconds.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _SECONDS = {
     "us": Decimal("0.000001"), "ms": Decimal("0.001"), "": Decimal(1), "s": Decimal(1), "sec": Decimal(1),
     "m": Decimal(60), "min": Decimal(60), "h": Decimal(3600), "d": Decimal(86400),
 }  # fmt: skip
+_BITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _QUANTITY = re.compile(r"\s*([0-9]*\.?[0-9]+)\s*([A-Za-z]*)\s*\Z")
 _TIME_PART = re.compile(r"\s*([0-9]*\.?[0-9]+)\s*([A-Za-z]*)")
 
@@ -58,6 +59,32 @@ def parse_bytes(value: int | str, what: str = "memory") -> int:
     return int(Decimal(match.group(1)) * _BYTES[match.group(2).upper()])
 
 
+def parse_bits(value: int | str, what: str = "network") -> int:
+    """`"1Gbit"`, `"200Mbit"` or a plain number of bits a second -> bits a second. Prefixes are decimal, as networks count."""
+    wrong = Invalid(f"{what}={value!r} is not a bandwidth", hint=f'write {what}="1Gbit" or {what}="200Mbit"')
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise wrong
+    if isinstance(value, int):
+        if value < 0:
+            raise wrong
+        return value
+    match = _QUANTITY.match(value)
+    unit = match.group(2).lower().removesuffix("ps").removesuffix("bit") if match else ""
+    if not match or unit not in _BITS:
+        raise wrong
+    return int(Decimal(match.group(1)) * _BITS[unit])
+
+
+def parse_amount(name: str, value: float | int | str) -> int:
+    """An amount of a named resource in the unit that it is counted in: bytes of memory and disk, bits a second of network,
+    milli of everything else."""
+    if name in ("memory", "disk"):
+        return parse_bytes(value, name)  # type: ignore[arg-type]  # a float is refused with words
+    if name == "network":
+        return parse_bits(value, name)  # type: ignore[arg-type]
+    return parse_milli(value, name)
+
+
 def parse_time(value: float | int | str, what: str) -> int:
     """`90`, `"90s"`, `"1.5h"`, `"1h30m"` -> microseconds. A plain number is seconds."""
     wrong = Invalid(
@@ -92,6 +119,21 @@ def show_bytes(count: int) -> str:
                 f"{amount:.0f} {unit}" if amount >= 100 or amount == int(amount) else f"{amount:.1f} {unit}"
             )
     return f"{count} B"
+
+
+def show_bits(rate: int) -> str:
+    """1500000000 -> `1.5 Gbit/s`."""
+    for unit, size in (("Tbit/s", 10**12), ("Gbit/s", 10**9), ("Mbit/s", 10**6), ("kbit/s", 10**3)):
+        if rate >= size:
+            return f"{show_milli(rate * MILLI // size)} {unit}"
+    return f"{rate} bit/s"
+
+
+def show_amount(name: str, amount: int) -> str:
+    """The reverse of `parse_amount`, for a reader."""
+    if name in ("memory", "disk"):
+        return show_bytes(amount)
+    return show_bits(amount) if name == "network" else show_milli(amount)
 
 
 def show_time(micros: int) -> str:

@@ -25,11 +25,18 @@ OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
 
 def demand_to_model(demand: Demand) -> DemandModel:
-    return DemandModel(cpu=demand.cpu, memory=demand.memory, gpu=demand.gpu, other=dict(demand.other))
+    return DemandModel(
+        cpu=demand.cpu,
+        memory=demand.memory,
+        gpu=demand.gpu,
+        other=dict(demand.other),
+        rates=dict(demand.rates),
+    )
 
 
 def demand_from_model(model: DemandModel) -> Demand:
-    return Demand(model.cpu, model.memory, model.gpu, tuple(sorted(model.other.items())))
+    other, rates = tuple(sorted(model.other.items())), tuple(sorted(model.rates.items()))
+    return Demand(model.cpu, model.memory, model.gpu, other, rates)
 
 
 def variant_to_model(variant: Variant) -> VariantModel:

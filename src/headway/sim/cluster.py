@@ -26,7 +26,7 @@ from typing import Any
 
 from headway.core import standing
 from headway.domain.resources import Demand, Node
-from headway.domain.units import MILLI, parse_bytes, parse_milli
+from headway.domain.units import MILLI, parse_amount, parse_bytes, parse_milli
 from headway.domain.where import Where
 from headway.errors import Invalid, NotFound
 from headway.sim.files import read_bytes, rows_of
@@ -139,7 +139,7 @@ def kind_of(row: Mapping[str, Any], where: str) -> tuple[list[Node], int]:
             parse_milli(said.get("cpu", 0), "cpu"),
             parse_bytes(_whole(said.get("memory", 0))),
             gpus,
-            tuple(sorted((k, parse_milli(v, k)) for k, v in said.get("resources", {}).items())),
+            tuple(sorted((k, parse_amount(k, v)) for k, v in said.get("resources", {}).items())),
             tuple(sorted((str(k), str(v)) for k, v in labels.items())),
         )
         price = round(float(said.get("cost", 0)) * 1_000_000)

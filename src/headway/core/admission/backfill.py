@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from headway.core import variants
 from headway.core.admission import gangs
-from headway.core.admission.line import head_of_line
+from headway.core.admission.line import admits, head_of_line
 from headway.core.admission.outlook import expected_end
 from headway.core.decisions import Reason
 from headway.core.placement.nodes import Nodes
@@ -40,6 +40,8 @@ def place(world: World, now: int) -> None:
         if entry.shape.forms:
             variants.choose(world, entry, now, must=True)
         shape = entry.shape
+        if shape.gated and not admits(world, shape, now):
+            continue
         best = None if shape.parked else nodes.best(shape, entry)
         if best is None:
             if shape.wide and not shape.parked and gangs.try_start(world, entry, now):
@@ -95,13 +97,13 @@ def _first(world: World) -> Slot | None:
 def _behind(world: World, head: Shape, now: int) -> None:
     """Starts what does not delay the reservation: better classes first, and of one class who came first."""
     queue, nodes = world.queue, world.nodes
-    shapes = [shape for shape in queue.shapes if shape.count and not shape.parked]
+    shapes = [shape for shape in queue.shapes if shape.count and shape.in_line]
     line = queue.line(shapes, DEPTH) if shapes else []
     line.sort(key=lambda entry: (-entry.boost, world.rank(entry), entry.task.release, entry.seq))
     only_reserved: dict[int, None] = {}  # shapes that fit on nodes of a gang's reservation alone
     for entry in line:
         shape = entry.shape
-        if shape.parked:
+        if not shape.in_line or (shape.gated and not admits(world, shape, now)):
             continue
         if shape.forms:
             if not variants.choose(world, entry, now):

@@ -129,7 +129,10 @@ def refuse_nonsense(world: World, task: Task) -> None:
     elif task.variants:
         wrong = "has variants"
     if wrong:
-        raise Invalid(f"task {task.id} of gang {gang.id} {wrong}", hint="members have one place each, and one way to run")
+        raise Invalid(
+            f"task {task.id} of gang {gang.id} {wrong}",
+            hint="members have one place each, and one way to run",
+        )
 
 
 def join(world: World, entry: Entry) -> None:
@@ -186,7 +189,8 @@ def _line_up(world: World, band: Band) -> None:
     for entry in members:
         counts[entry.shape.ask] = counts.get(entry.shape.ask, 0) + 1
     band.leader, band.own = leader, leader.shape
-    leader.shape = world.queue.shape(Ask(leader.task.demand, wide=Wide(tuple(counts.items()), band.within)))
+    wide = Wide(tuple(counts.items()), band.within)
+    leader.shape = world.interned(Ask(leader.task.demand, wide=wide, tenant=leader.shape.tenant))
     world.move(leader, Move.READY)
     world.queue.push(leader, keys[leader.task.id])
 
@@ -216,7 +220,9 @@ def leave_line(world: World, band: Band) -> None:
     assert leader is not None
     assert own is not None
     if leader.item is not None:
-        world.queue.remove(leader)
+        if leader.shape.gated:
+            world.gates.gone(leader.shape)
+        world.unqueue(leader)
     leader.shape = own
     band.leader = band.own = None
 
@@ -377,7 +383,7 @@ def claim(
     own = band.own
     members = band.in_order()
     assert own is not None
-    world.queue.remove(leader)
+    world.unqueue(leader)
     leader.shape = own
     for entry, (space, devices, victims) in zip(members, to, strict=True):
         world.make_claim(entry, space, devices, victims, now)
@@ -391,11 +397,15 @@ def fulfil(world: World, entry: Entry, now: int) -> None:
     leases = []
     if any(claim is None or not claim.ready for claim in claims):
         return
+    if world.gates.accounts and not world.gates.may_fulfil([claim for claim in claims if claim is not None]):
+        return
     victims: dict[int, None] = {}
     made = now
     for claim in claims:
         assert claim is not None
         del world.claims[claim.entry.task.id]
+        if claim.entry.shape.gated:
+            world.gates.claim(claim.entry.shape, -1)
         claim.space.claims.remove(claim)
         leases.append(world.open_lease(claim.space, claim.entry, claim.devices))
         victims |= dict.fromkeys(claim.victims)

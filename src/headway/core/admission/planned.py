@@ -20,6 +20,7 @@ from typing import NamedTuple
 from headway.core import variants
 from headway.core.admission import gangs
 from headway.core.admission.backfill import DEPTH
+from headway.core.admission.line import admits
 from headway.core.admission.outlook import expected_end
 from headway.core.decisions import Reason
 from headway.core.joint.record import Row, Standing
@@ -62,7 +63,7 @@ def place(world: World, plan: Standing, now: int) -> None:
             queue.unpark(shape)
     keeps, depth = keeps_of(world, plan), FIRST
     while True:
-        shapes = [shape for shape in queue.shapes if shape.count and not shape.parked]
+        shapes = [shape for shape in queue.shapes if shape.count and shape.in_line]
         line = queue.line(shapes, depth) if shapes else []
         moved = _through(world, plan, line, keeps, now)
         if len(line) < depth or (not moved and depth == DEPTH):
@@ -142,7 +143,10 @@ def _through(world: World, plan: Standing, line: list[Entry], keeps: Keeps, now:
     failed: dict[int, int] = {}
     for entry in line:
         shape = entry.shape
-        if shape.parked:
+        if not shape.in_line:
+            continue
+        if shape.gated and not admits(world, shape, now):
+            moved = True
             continue
         if shape.forms:
             moved = True

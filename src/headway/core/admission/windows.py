@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from headway.core.admission import gangs
-from headway.core.admission.line import head_of_line
+from headway.core.admission.line import admits, head_of_line
 from headway.core.admission.outlook import expected_end
 from headway.core.decisions import Reason
 from headway.core.placement.space import Space
@@ -238,6 +238,8 @@ def place(world: World, now: int) -> bool:
     looks = GANGS
     for entry in _candidates(world):
         shape = entry.shape
+        if shape.shut is not None or (shape.gated and not admits(world, shape, now)):
+            continue
         if shape.wide:
             if looks:
                 looks -= 1

@@ -137,7 +137,8 @@ class Estimates:
         rows = []
         for f in self.families:
             d = f.demand
-            rows.append([f.kind, d.cpu, d.memory, d.gpu, [list(pair) for pair in d.other], *f.tree()])
+            other = [*([n, a] for n, a in d.other), *([n, a, "rate"] for n, a in d.rates)]
+            rows.append([f.kind, d.cpu, d.memory, d.gpu, other, *f.tree()])
         return [self.overall, rows]
 
     @classmethod
@@ -146,5 +147,7 @@ class Estimates:
         made = cls()
         made.overall = tree[0]
         for kind, cpu, memory, gpu, other, *rest in tree[1]:
-            made.family(kind, Demand(cpu, memory, gpu, tuple((n, a) for n, a in other))).fill(rest)
+            held = tuple((row[0], row[1]) for row in other if len(row) == 2)
+            rates = tuple((row[0], row[1]) for row in other if len(row) > 2)
+            made.family(kind, Demand(cpu, memory, gpu, held, rates)).fill(rest)
         return made

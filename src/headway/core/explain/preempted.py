@@ -36,6 +36,8 @@ def preempted_lines(said: dict[str, Any]) -> list[str]:
         first += f" (preempted {said['times']} times)"
     if "needs" in said:
         first += f": that has {show_time(said['needs'])} left, this had {show_time(said['left'])}"
+    if "tenant" in said:
+        first += f": it held what is {said['tenant']}'s by its quota"
     if "queue" in said:
         first += f": that stands in queue {said['queue']} of attained service"
     if said.get("late"):
@@ -54,6 +56,6 @@ def preempted_lines(said: dict[str, Any]) -> list[str]:
             f"on {other['node']} it would have been {names}, at {show_time(other['cost'])} "
             f"({chosen} at {show_time(said['cost'])} here)"
         )
-    if not said["others"]:
+    if not said["others"] and "tenant" not in said:
         lines.append("nobody's place on another node could have been taken for it")
     return lines

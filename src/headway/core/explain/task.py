@@ -156,6 +156,9 @@ def _allocated(world: World, member: Member, now: int) -> dict[str, Any]:
         facts["recalled"] = True
     if lease.evicting:
         facts["evicted"] = True
+        claim = next((one for one in world.claims.values() if lease.id in one.victims), None)
+        if claim is not None and claim.reclaims:
+            facts["reclaimed_by"] = claim.entry.task.tenant
     return facts
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from headway.core.admission import limits
 from headway.core.explain.gangs import gang_lines
 from headway.core.explain.plan import placed_text, plan_lines
 from headway.core.explain.preempted import preempted_lines
 from headway.core.ordering import shown
 from headway.core.placement import placements
-from headway.domain.units import show_bytes, show_milli, show_time
+from headway.domain.units import show_amount, show_time
 
 
 def _amount(resource: str, amount: int) -> str:
-    return show_bytes(amount) if resource == "memory" else show_milli(amount)
+    return show_amount(resource, amount)
 
 
 def _variants(facts: dict[str, Any]) -> str:
@@ -87,8 +88,11 @@ def _queued_lines(facts: dict[str, Any]) -> list[str]:
         soon = f"in {show_time(kept['in'])}" if kept["in"] else "as soon as what is there has ended"
         lines.append(f"{kept['node']} is reserved for {kept['task']}, expected to have room {soon}")
     lines += [_window_line(window) for window in facts.get("windows", ())]
+    if "limit" in facts:
+        lines += limits.lines(facts["limit"])
+    words = {"fits": "have room", "limit": "have room, but for the limit"}
     counts = ", ".join(
-        f"{count} by {label}" if label != "fits" else f"{count} have room"
+        f"{count} by {label}" if label not in words else f"{count} {words[label]}"
         for label, count in facts["blocked"].items()
     )
     lines.append(f"of {facts['nodes']} nodes: {counts}" if facts["nodes"] else "there is no node")
@@ -98,9 +102,8 @@ def _queued_lines(facts: dict[str, Any]) -> list[str]:
             free, asked = _amount(name, node["free"]), _amount(name, node["asked"])
             lines.append(f"{node['node']}: {name} asked {asked}, {'has only' if small else 'free'} {free}")
         else:
-            lines.append(
-                f"{node['node']}: {'has room' if node['blocked_by'] == 'fits' else node['blocked_by']}"
-            )
+            room = "has room" if node["blocked_by"] in words else node["blocked_by"]
+            lines.append(f"{node['node']}: {room}")
     for holder in facts["held_by"]:
         left = f", about {show_time(holder['expected_left'])} left" if holder["expected_left"] else ""
         lines.append(f"{holder['task']} holds {holder['holds']}{left}")
@@ -108,7 +111,9 @@ def _queued_lines(facts: dict[str, Any]) -> list[str]:
 
 
 def _window_line(window: dict[str, Any]) -> str:
-    when = f"begins in {show_time(window['in'])}" if window["in"] else f"ends in {show_time(window['ends_in'])}"
+    when = (
+        f"begins in {show_time(window['in'])}" if window["in"] else f"ends in {show_time(window['ends_in'])}"
+    )
     whose = "it may use them" if window["owned"] else f"it is taken to run {show_time(window['expected'])}"
     why = f": {window['reason']}" if window["reason"] else ""
     return f"{window['kind']} {window['id']} of {window['nodes']} nodes {when}, {whose}{why}"
@@ -135,7 +140,8 @@ def _placed_lines(facts: dict[str, Any]) -> list[str]:
     if "recalled" in facts:
         lines.append("called back, not acknowledged yet")
     if "evicted" in facts:
-        lines.append("asked to leave: its place is being cleared")
+        whose = f" for {facts['reclaimed_by']}, whose quota it borrows" if "reclaimed_by" in facts else ""
+        lines.append(f"asked to leave: its place is being cleared{whose}")
     others = facts.get("could_also_run_on", ())
     return lines + [
         f"{other['node']} has room too, {_left(facts['placement'], other['score'])}" for other in others

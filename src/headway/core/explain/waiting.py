@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from headway.core.admission import windows
+from headway.core.admission import limits, windows
 from headway.core.explain.plan import kept_for
 from headway.core.placement.space import Space
 from headway.core.queue import Shape
@@ -29,6 +29,7 @@ def queued(world: World, entry: Entry, now: int) -> dict[str, Any]:
     planned = kept_for(world, entry, spaces, now)
     band = world.gangs.of(entry) if entry.shape.wide else None
     asked_for = entry.shape if band is None or band.own is None else band.own
+    gate = _gate(world, entry, now) if entry.shape.gated else None
     blocked: dict[str, int] = {}
     nodes = []
     for space in spaces:
@@ -43,6 +44,8 @@ def queued(world: World, entry: Entry, now: int) -> dict[str, Any]:
             label = "room for one, not for the gang"
         if label == "fits" and space.index in planned:
             label = f"the plan, which keeps it for {planned[space.index]}"
+        if label == "fits" and gate is not None:
+            label = "limit"
         lacks = space.node.lacks(shape.demand)
         could = lacks is None and space.admits(shape)
         if lacks is not None:
@@ -79,6 +82,8 @@ def queued(world: World, entry: Entry, now: int) -> dict[str, Any]:
             }
             for window in world.windows.active.values()
         ][:LISTED]
+    if gate is not None:
+        facts["limit"] = gate
     if kept is not None:
         facts["reservation"] = {"task": kept.task, "node": kept.space.name, "in": max(kept.at - now, 0)}
     if world.policy.strict and (before or world.head) and world.head != entry.task.id:
@@ -91,6 +96,13 @@ def _form(space: Space, shape: Shape) -> Shape:
     return next((f for f in shape.forms if space.admits(f) and not space.node.lacks(f.demand)), None) or (
         shape.forms[0] if shape.forms else shape
     )
+
+
+def _gate(world: World, entry: Entry, now: int) -> dict[str, Any] | None:
+    """Which quota or rate keeps a task from starting, wherever it fits: asked of what placing asks."""
+    gates, shape = world.gates, entry.shape
+    found = gates.refusal(world.queue, shape, now, world.policy.strict) or shape.shut
+    return None if found is None else {"kind": found.kind, **limits.told(gates, shape, found, now)}
 
 
 def _holders(space: Space, now: int) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 
 from headway.core.admission import gangs
-from headway.core.admission.line import head_of_line
+from headway.core.admission.line import admits, head_of_line
 from headway.core.decisions import Reason
 from headway.core.placement.space import Imagined, Space
 from headway.core.placement.together import Places, hold
@@ -32,7 +32,7 @@ def make_room(world: World, now: int) -> int | None:
         return None
     wake: int | None = None
     worst = max(world.ranks)
-    for searches, (leader, rank) in enumerate(_waiting(world, worst)):
+    for searches, (leader, rank) in enumerate(_waiting(world, worst, now)):
         shape = leader.shape
         if shape.search_at > now:
             wake = earlier(wake, shape.search_at)
@@ -48,7 +48,7 @@ def make_room(world: World, now: int) -> int | None:
     return wake
 
 
-def _waiting(world: World, worst: int) -> list[tuple[Entry, int]]:
+def _waiting(world: World, worst: int, now: int) -> list[tuple[Entry, int]]:
     """Leaders at the head of their shapes that found no place and outrank somebody, with their classes."""
     queue = world.queue
     if world.policy.strict:
@@ -60,7 +60,8 @@ def _waiting(world: World, worst: int) -> list[tuple[Entry, int]]:
         )
         heads = [head for slot in slots if (head := queue.head(slot[2])) is not None]
     ranked = [(head, world.rank(head)) for head in heads]
-    return [(head, rank) for head, rank in ranked if rank < worst]
+    able = [(head, rank) for head, rank in ranked if rank < worst]
+    return [pair for pair in able if not pair[0].shape.gated or admits(world, pair[0].shape, now)]
 
 
 def _search(world: World, leader: Entry, rank: int, now: int) -> int | None:

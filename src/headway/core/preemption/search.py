@@ -87,12 +87,13 @@ def search(world: World, entry: Entry, rate: Rate, choose: Choose, now: int) -> 
     if world.disruptions.rules:
         allowance, ripe = world.disruptions.allowance(world, now)
     steps, most = Steps(), None
+    spared = world.gates.spared(entry.shape) if entry.shape.gated else frozenset()
     for space in world.nodes.all:
         if not space.open or not space.leases or not space.admits(entry.shape):
             continue
         if space.node.lacks(entry.task.demand):
             continue
-        able, ripe_here = _able(world, space, rate)
+        able, ripe_here = _able(world, space, rate, spared)
         ripe = earlier(ripe, ripe_here)
         chosen = choose(space, entry.shape, able, allowance, steps, most) if able else None
         if chosen:
@@ -105,11 +106,15 @@ def _best(plans: list[Plan]) -> list[Plan]:
     return sorted(plans, key=lambda plan: plan.key)[: NAMED + 1]
 
 
-def _able(world: World, space: Space, rate: Rate) -> tuple[list[Candidate], int | None]:
+def _able(
+    world: World, space: Space, rate: Rate, spared: frozenset[str]
+) -> tuple[list[Candidate], int | None]:
     """Leases on the node that may be preempted, and when the next one may be."""
     able, ripe = [], None
     rules = world.disruptions.rules
     for lease in space.leases.values():
+        if spared and lease.owner in spared:
+            continue
         burden, when = rate(lease)
         if burden is not None:
             running = lease.members[0]

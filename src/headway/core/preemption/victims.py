@@ -9,7 +9,7 @@ classes, as a better one would go on to preempt these in its turn; then the chea
 
 from __future__ import annotations
 
-from headway.core.admission.line import head_of_line
+from headway.core.admission.line import admits, head_of_line
 from headway.core.preemption.choose import Burden, fewest
 from headway.core.preemption.costs import price
 from headway.core.preemption.search import PAUSE, SEARCHES, Found, carry_out, earlier, old_enough, search
@@ -33,6 +33,8 @@ def make_room(world: World, now: int) -> int | None:
         while not shape.wide:  # `for_gangs` sees to gangs
             entry = head_of_line(world, world.queue.slot(shape)) if strict else world.queue.head(shape)
             if entry is None or entry.item is None or world.policy.rank(entry.item[0], entry.boost) >= worst:
+                break
+            if shape.gated and not admits(world, shape, now):
                 break
             if shape.search_at > now:
                 wake = earlier(wake, shape.search_at)

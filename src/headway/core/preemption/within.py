@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from headway.core.admission.line import head_of_line
+from headway.core.admission.line import admits, head_of_line
 from headway.core.placement.space import Space
 from headway.core.preemption.attained import ByService
 from headway.core.preemption.choose import Allowance, Burden, Candidate, Steps
@@ -80,7 +80,7 @@ def make_room(world: World, now: int) -> int | None:
         while not shape.wide:  # gangs preempt worse classes only
             slot = world.queue.slot(shape)
             entry = head_of_line(world, slot) if world.policy.strict else world.queue.head(shape)
-            if entry is None or entry.item is None:
+            if entry is None or entry.item is None or (shape.gated and not admits(world, shape, now)):
                 break
             key = entry.item[0]
             if shape.longer_at > now and key >= shape.longer_key:

@@ -13,6 +13,7 @@ from typing import Any
 
 from headway.core.events import Event
 from headway.core.standing.preemption import read as read_preemption
+from headway.core.standing.rates import read as read_rates
 from headway.core.standing.sites import read as read_sites
 from headway.core.standing.speeds import read as read_speeds
 from headway.core.standing.tenants import read as read_tenants
@@ -29,6 +30,7 @@ READERS: dict[str, Callable[[Table, Table], list[Event]]] = {
     "speeds": read_speeds,
     "sites": read_sites,
     "windows": read_windows,
+    "rates": read_rates,
 }
 
 

@@ -1,16 +1,18 @@
-"""`[tenants.NAME]`: what a tenant is due."""
+"""`[tenants.NAME]`: what a tenant is due, and what it may hold."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from headway.core.events import Event, TenantSet
+from headway.core.events import Event, QuotaSet, TenantSet
 from headway.core.standing.rows import row_of
+from headway.domain.limits import Quota
 from headway.domain.units import parse_milli
 from headway.errors import Invalid
 
-FIELDS = ("weight", "parent")
+LIMITS = ("quota", "borrow", "lend", "cohort", "reclaim")
+FIELDS = ("weight", "parent", *LIMITS)
 
 
 def read(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[Event]:
@@ -35,7 +37,29 @@ def read(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[Event]:
     left = [name for name in changed if name in now and name in before and before[name].get("parent")]
     found = [TenantSet(name, rows[name].weight) for name in left]
     found += [rows.get(name, TenantSet(name)) for name in changed]
-    return list[Event](found)
+    return [*found, *_quotas(now, before)]
+
+
+def _quotas(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[Event]:
+    """Quotas that changed; those no longer there are lifted."""
+    quotas = {name: _quota(name, row) for name, row in now.items()}
+    return [
+        QuotaSet(name, quotas.get(name))
+        for name in (*now, *(name for name in before if name not in now))
+        if _limits(now.get(name, {})) != _limits(before.get(name, {}))
+    ]
+
+
+def _limits(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key in LIMITS}
+
+
+def _quota(name: str, row: Mapping[str, Any]) -> Quota | None:
+    said = _limits(row)
+    try:
+        return Quota.parse(said) if said else None
+    except Invalid as error:
+        raise Invalid(f"[tenants.{name}]: {error.message}", hint=error.hint) from None
 
 
 def _row(name: str, row: Any) -> TenantSet:

@@ -41,6 +41,8 @@ from headway.errors import Invalid
 from headway.sim.files import rows_of
 from headway.sim.trace import Job, Trace
 
+#: A column whose name begins so is what a task takes of a rate: `rate:tokens`.
+RATE = "rate:"
 COLUMNS = (
     "id", "arrival", "duration", "estimate", "cpu", "memory", "gpu", "tenant", "weight", "priority", "deadline",
     "dependencies", "kind", "where", "inputs", "variants", "gang", "within",
@@ -116,7 +118,10 @@ def _way(said: Mapping[str, str]) -> tuple[Variant, int]:
         cpu=said.get("cpu", 1),
         memory=int(memory) if memory.isdigit() else memory,
         gpu=said.get("gpu", 0),
-        other={name: amount for name, amount in said.items() if name not in COLUMNS},
+        other={
+            name: amount for name, amount in said.items() if name not in COLUMNS and not name.startswith(RATE)
+        },
+        rates={name.removeprefix(RATE): amount for name, amount in said.items() if name.startswith(RATE)},
     )
     return Variant(demand, estimate, parse_where(said.get("where", []))), duration
 

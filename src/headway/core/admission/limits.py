@@ -1,0 +1,175 @@
+"""Quotas and rates for a reader: why a task is kept back, and what tenants hold, borrow and lend."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from headway.core.admission.gates import Gates, Shut
+from headway.core.admission.quota import Account, Pool, ceiling, room
+from headway.domain.units import show_amount, show_milli, show_time
+
+if TYPE_CHECKING:
+    from headway.core.queue import Shape
+    from headway.core.world import World
+
+
+def told(gates: Gates, shape: Shape, why: Shut, now: int) -> dict[str, Any]:
+    """The numbers of the limit that shuts a shape, as plain JSON."""
+    account = gates.accounts.get(shape.tenant)
+    if account is not None and account.pool.key == why.key:
+        if why.kind == "lender":
+            names = (name for name, _ in shape.needs if name in account.pool.size)
+            return {**_quota(account, shape, next(names)), "lender": why.name}
+        return _quota(account, shape, why.name)
+    return _rate(gates, shape, why, now)
+
+
+def _quota(account: Account, shape: Shape, name: str) -> dict[str, Any]:
+    pool = account.pool
+    others = [
+        {"tenant": m.name, "over": m.over(name)} for m in pool.members if m is not account and m.over(name)
+    ]
+    return {
+        "tenant": account.name,
+        "cohort": pool.name,
+        "resource": name,
+        "asked": dict(shape.needs).get(name, 0),
+        "used": account.used.get(name, 0),
+        "quota": account.nominal.get(name, 0),
+        "borrow": account.borrow.get(name),
+        "most": ceiling(account, name),
+        "room": room(account, name, account.used, pool.taken.get(name, 0)),
+        "borrowed_by": sorted(others, key=lambda one: (-one["over"], one["tenant"])),
+        "reclaim": account.quota.reclaim,
+        "within": account.within(shape),
+    }
+
+
+def _rate(gates: Gates, shape: Shape, why: Shut, now: int) -> dict[str, Any]:
+    for (rate, tenant), window in gates.windows.items():
+        if (f"rate {rate} of {tenant}" if tenant else f"rate {rate}") == why.key:
+            amount = dict(shape.rates)[rate]
+            when = window.when(amount)
+            return {
+                "rate": rate,
+                "tenant": tenant,
+                "asked": amount,
+                "used": window.used(now),
+                "amount": window.amount,
+                "per": window.per,
+                "in": max(when - now, 0) if when is not None else None,
+            }
+    raise AssertionError(f"{why} is of no window")
+
+
+def lines(limit: dict[str, Any]) -> list[str]:
+    """The same as text."""
+    if "rate" in limit:
+        whose = f" of {limit['tenant']}" if limit["tenant"] else ""
+        text = (
+            f"takes {show_milli(limit['asked'])} {limit['rate']}: {show_milli(limit['used'])} of "
+            f"{show_milli(limit['amount'])} in {show_time(limit['per'])}{whose} are taken"
+        )
+        if limit["kind"] == "behind":
+            return [f"{text}; what ranks before it and needs more of them goes first"]
+        if limit["kind"] == "never":
+            return [f"{text}; it asks for more than all of them"]
+        return [f"{text}, there is room in {show_time(limit['in'])}" if limit["in"] is not None else text]
+    name = limit["resource"]
+
+    def show(amount: int) -> str:
+        return show_amount(name, amount)
+
+    said = [
+        f"{limit['tenant']} is at its quota: {name} asked {show(limit['asked'])}, used {show(limit['used'])} of "
+        f"{show(limit['quota'])}, it may take {show(limit['room'])} more"
+    ]
+    if limit["borrow"] is not None:
+        said.append(f"it may borrow at most {show(limit['borrow'])} from cohort {limit['cohort']}")
+    said += [f"{one['tenant']} borrows {show(one['over'])} of {name}" for one in limit["borrowed_by"]]
+    if limit["kind"] == "lender":
+        said = [f"{limit['tenant']} would borrow {name}, and {limit['lender']} waits for its own"]
+    elif limit["kind"] == "behind":
+        said.append("another task of the tenant that ranks before it waits for the same quota")
+    elif limit["kind"] == "never":
+        said.append(f"it can never have more than {show(limit['most'])}")
+    elif limit["within"]:
+        said.append(
+            "it is within its own quota"
+            + (" and reclaims it" if limit["reclaim"] != "never" else ", and waits until it is given back")
+        )
+    return said
+
+
+def tenants_view(world: World) -> list[dict[str, Any]]:
+    """Every tenant that has a quota, or a task here, as plain JSON, by name.
+
+    What members of a cohort borrow is told to be lent by those who have quota to spare, in the order of their names.
+    """
+    running: dict[str, int] = {}
+    waiting: dict[str, int] = {}
+    used: dict[str, dict[str, int]] = {}
+    for entry in world.tasks.values():
+        which = running if entry.member is not None else waiting
+        which[entry.task.tenant] = which.get(entry.task.tenant, 0) + 1
+    for lease in world.leases.values():
+        mine = used.setdefault(lease.owner, {})
+        for name, amount in lease.shape.amounts:
+            mine[name] = mine.get(name, 0) + amount
+    lent: dict[str, dict[str, int]] = {}
+    for pool in world.gates.pools.values():
+        for name in pool.size:
+            _lend(pool, name, lent)
+    found = []
+    for tenant in sorted({*running, *waiting, *used, *world.gates.accounts}):
+        account = world.gates.accounts.get(tenant)
+        view: dict[str, Any] = {
+            "tenant": tenant,
+            "used": dict(sorted(used.get(tenant, {}).items())),
+            "running": running.get(tenant, 0),
+            "waiting": waiting.get(tenant, 0),
+        }
+        if account is not None:
+            quota = account.quota
+            view |= {
+                "quota": account.nominal,
+                "borrow": account.borrow,
+                "lend": account.lend,
+                "cohort": quota.cohort,
+                "reclaim": quota.reclaim,
+                "borrowed": {
+                    name: over for name in sorted(account.pool.size) if (over := account.over(name))
+                },
+                "lent": lent.get(tenant, {}),
+                "shut": sum(shape.count for shape in account.shapes.values() if shape.shut is not None),
+            }
+        found.append(view)
+    return found
+
+
+def _lend(pool: Pool, name: str, lent: dict[str, dict[str, int]]) -> None:
+    left = sum(member.over(name) for member in pool.members)
+    for member in pool.members:
+        spare = max(member.nominal.get(name, 0) - max(member.used.get(name, 0), member.guaranteed(name)), 0)
+        if left and spare:
+            lent.setdefault(member.name, {})[name] = min(spare, left)
+            left -= min(spare, left)
+
+
+def rates_view(world: World, now: int) -> list[dict[str, Any]]:
+    """Every rate with what is taken of it now, as plain JSON, by name."""
+    return [
+        {
+            "rate": rate,
+            "tenant": tenant,
+            "amount": window.amount,
+            "per": window.per,
+            "used": window.used(now),
+            "waiting": sum(
+                shape.count
+                for shape in world.queue.shapes
+                if shape.count and tenant in ("", shape.tenant) and rate in dict(shape.rates)
+            ),
+        }
+        for (rate, tenant), window in sorted(world.gates.windows.items(), key=lambda pair: pair[0])
+    ]
