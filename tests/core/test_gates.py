@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from headway.core.admission.rate import PARTS, Window
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headway.core.admission.rate import PARTS, Window
 from headway.core.decisions import Preempt, Recall, Start
 from headway.core.engine import Engine
 from headway.core.events import (
