@@ -121,17 +121,20 @@ def test_an_order_by_something_else_does_not_preempt(drive) -> None:
     assert preempted(h.offer(task("b", seconds=1))) == []
 
 
-def test_searches_are_bounded_and_a_snapshot_remembers_which_failed(drive) -> None:
-    """Forty shapes that could go nowhere: four are looked at, the rest the next time, and none again for a while."""
+def test_searches_are_bounded_and_none_is_repeated_before_something_happens(drive) -> None:
+    """Forty shapes that could go nowhere: four are looked at, the others one after another, and then all rest."""
     h = drive(order="remaining", train_span=0, preempt_longer=True)
     h.join(node(cpu=8))
-    h.offer(task("a", cpu=8, seconds=1))
+    h.offer(task("a", cpu=8, seconds=100))
     h.started("a")
-    h.offer(*(task(f"w{i}", cpu=8 - i / 10, seconds=50) for i in range(40)))
-    shapes = [shape for shape in h.engine.world.queue.shapes if shape.longer_at > h.now]
-    assert len(shapes) == 4
-    assert h.engine.wake_at() == h.now + 100_000
-    again = Engine.restore(h.engine.snapshot())
-    assert [(s.longer_at, s.longer_key) for s in again.world.queue.shapes] == [
-        (s.longer_at, s.longer_key) for s in h.engine.world.queue.shapes
-    ]
+    h.offer(*(task(f"w{i}", cpu=8 - i / 10, seconds=150) for i in range(40)))
+    searched = [sum(shape.longer.stamp >= 0 for shape in h.engine.world.queue.shapes)]
+    while h.engine.wake_at() is not None:
+        again = Engine.restore(h.engine.snapshot())
+        h.now = h.engine.wake_at()
+        assert repr(again.decide(h.now)) == repr(h.decide())
+        searched.append(sum(shape.longer.stamp >= 0 for shape in h.engine.world.queue.shapes))
+    assert searched == list(range(4, 41, 4))
+    h.offer(task("short", cpu=1, seconds=3))
+    assert h.engine.wake_at() == SECOND, "its victim is too young"
+    assert preempted(h.sleep(1)) == ["a"]

@@ -130,6 +130,7 @@ class Engine:
         handler = self._handlers.get(type(event))
         if handler is None:
             raise Invalid(f"{event!r} is no event of the engine", hint="see headway.core.events")
+        self.world.stamp += 1
         handler(event, now)
 
     def decide(self, now: int) -> list[Decision]:
@@ -163,6 +164,8 @@ class Engine:
         if world.gates.shut:
             self._victim_wake = earlier(self._victim_wake, world.gates.wake_at(now))
         out, world.out = world.out, []
+        if out:
+            world.stamp += 1
         return out
 
     def wake_at(self) -> int | None:
@@ -261,6 +264,7 @@ class Engine:
             world.end_leanings(now)
         if world.windows.active:
             for space in windows.tick(world, now):
+                world.stamp += 1
                 self._cancel_claims(space, now)
         if world.timers:
             trains.overdue(world, now)

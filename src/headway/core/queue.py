@@ -43,6 +43,43 @@ FEW = 8
 NONE = (1 << 63) - 1
 
 
+class Trial:
+    """A search for victims that failed, and when another one is worth while: not before `at`, and then only if something
+    happened since, or from `ripe` on.
+
+    Attributes:
+        key: Of the head it was for: a better one is searched for at once, where the caller says so.
+        stamp: `World.stamp` then. `ripe`: when time alone could change the outcome, or -1.
+    """
+
+    __slots__ = ("at", "key", "ripe", "stamp")
+
+    def __init__(self) -> None:
+        self.at = self.key = 0
+        self.ripe = self.stamp = -1
+
+    def failed(self, at: int, key: int, stamp: int, ripe: int | None) -> None:
+        """It did, just now."""
+        self.at, self.key, self.stamp, self.ripe = at, key, stamp, -1 if ripe is None else ripe
+
+    def wait(self, stamp: int, now: int) -> int | None:
+        """Until when there is no use in another one: 0 if there is now, None if until something happens."""
+        if stamp != self.stamp:
+            return 0 if self.at <= now else self.at
+        if self.ripe < 0:
+            return None
+        until = max(self.ripe, self.at)
+        return 0 if until <= now else until
+
+    def tree(self) -> list[int]:
+        """As plain JSON."""
+        return [self.at, self.key, self.ripe, self.stamp]
+
+    def fill(self, tree: list[int]) -> None:
+        """The reverse of `tree`."""
+        self.at, self.key, self.ripe, self.stamp = tree
+
+
 class Shape:
     """What tasks ask for, interned; their queue.
 
@@ -64,14 +101,14 @@ class Shape:
             in line nor parked.
         live: Leases of this shape.
         wide: It is what a gang asks for: no single node is asked to hold it.
-        search_at: No search for victims before (microseconds); see `preemption`. `longer_at`: nor for what has
-            more left, unless for a head whose key is below `longer_key`. `reclaim_at`: nor for what was borrowed.
+        search: The last search for victims of worse classes that failed. `longer`: the same within a class.
+        reclaim_at: No search for what was borrowed before (microseconds).
     """
 
     __slots__ = (
-        "amounts", "ask", "beyond", "count", "cpu", "demand", "fits", "forms", "gated", "gpu", "heap", "id", "live", "longer_at",
-        "longer_key", "memory", "needs", "other", "parked", "parts", "per_device", "picky", "pin", "rates", "reclaim_at",
-        "search_at", "seen", "share", "shut", "sight", "slot", "tenant", "thirsty", "where", "whole", "wide",
+        "amounts", "ask", "beyond", "count", "cpu", "demand", "fits", "forms", "gated", "gpu", "heap", "id", "live", "longer",
+        "memory", "needs", "other", "parked", "parts", "per_device", "picky", "pin", "rates", "reclaim_at", "search",
+        "seen", "share", "shut", "sight", "slot", "tenant", "thirsty", "where", "whole", "wide",
     )  # fmt: skip
 
     def __init__(self, ident: int, ask: Ask, forms: tuple[Shape, ...] = ()) -> None:
@@ -106,8 +143,8 @@ class Shape:
         self.sight: Sight | None = None
         self.live = 0
         self.thirsty: dict[int, None] = {}
-        self.search_at = self.reclaim_at = 0
-        self.longer_at = self.longer_key = 0
+        self.search, self.longer = Trial(), Trial()
+        self.reclaim_at = 0
         self.wide = ask.wide is not None
         if self.wide:
             self.cpu = self.gpu = NEVER

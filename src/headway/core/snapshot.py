@@ -48,10 +48,9 @@ def take(world: World) -> Tree:
             [
                 _ask(s.ask),
                 int(s.parked),
-                s.search_at,
                 list(s.thirsty),
-                s.longer_at,
-                s.longer_key,
+                s.search.tree(),
+                s.longer.tree(),
                 s.reclaim_at,
                 list(s.shut) if s.shut is not None else None,
             ]
@@ -89,7 +88,7 @@ def take(world: World) -> Tree:
         "plan": world.plan.tree() if world.plan is not None else None,
         "disruptions": world.disruptions.tree(),
         "away": list(world.away),
-        "next": [world.next_seq, world.next_lease],
+        "next": [world.next_seq, world.next_lease, world.stamp],
     }
 
 
@@ -98,7 +97,6 @@ def load(tree: Tree) -> World:
     world = World(Policy(*tree["policy"]), Settings.from_tree(tree["settings"]))
     world.estimates = Estimates.from_tree(tree["estimates"])
     world.stale = tree["stale"]
-    world.next_seq, world.next_lease = tree["next"]
     world.weights.update(_pairs(tree["weights"]))
     world.parents.update(_pairs(tree["parents"]))
     for row in tree["overrides"]:
@@ -107,11 +105,12 @@ def load(tree: Tree) -> World:
     if "gates" in tree:  # older snapshots lack it
         world.gates.fill(tree["gates"])
     for row in tree["shapes"]:
-        asked, parked, search_at, thirsty, longer_at, longer_key, *gate = row
+        asked, parked, thirsty, search, longer, *gate = row
         shape = world.queue.shape(_unask(asked))
-        shape.parked, shape.search_at = bool(parked), search_at
+        shape.parked = bool(parked)
         shape.thirsty = dict.fromkeys(thirsty)
-        shape.longer_at, shape.longer_key = longer_at, longer_key
+        shape.search.fill(search)
+        shape.longer.fill(longer)
         shape.reclaim_at = gate[0] if gate else 0
         if gate and gate[1] is not None:
             shape.shut = Shut(*gate[1])
@@ -161,6 +160,7 @@ def load(tree: Tree) -> World:
     if world.ledger is not None:
         world.ledger.fill(tree["ledger"], list(world.members()), world.nodes.all)
     world.queue.reload([entry for entry in world.tasks.values() if entry.item is not None])
+    world.next_seq, world.next_lease, world.stamp = tree["next"]
     world.queue.arrived = {ident: world.queue.shapes[ident] for ident in tree["arrived"]}
     return world
 

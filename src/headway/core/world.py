@@ -174,6 +174,8 @@ class World:
         self.plan: Standing | None = None
         #: Within one decision: when shapes that variants wait for should fit, by shape; see `variants`.
         self.openings: dict[int, list[int]] = {}
+        #: Grows with everything that happens but the passing of time: what was in vain at one stamp is in vain for long.
+        self.stamp = 0
         self.next_seq = 1
         self.next_lease = 1
         self.line_up()
@@ -322,6 +324,7 @@ class World:
 
     def settle(self, entry: Entry, now: int) -> None:
         """Puts an unallocated task where it belongs: waiting, held, delayed or queued."""
+        self.stamp += 1
         hold, pin, entry.boost = self.overrides.on(entry.task) if self.overrides.active else (False, "", 0)
         if entry.variant >= 0:
             self._take_form(entry, 0)

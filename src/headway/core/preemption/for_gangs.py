@@ -34,8 +34,9 @@ def make_room(world: World, now: int) -> int | None:
     worst = max(world.ranks)
     for searches, (leader, rank) in enumerate(_waiting(world, worst, now)):
         shape = leader.shape
-        if shape.search_at > now:
-            wake = earlier(wake, shape.search_at)
+        until = shape.search.wait(world.stamp, now)
+        if until != 0:
+            wake = earlier(wake, until)
             continue
         if searches >= SEARCHES:
             return now
@@ -43,8 +44,8 @@ def make_room(world: World, now: int) -> int | None:
         if leader.item is None:
             wake = now  # the next of its shape has not been looked at
         else:
-            shape.search_at = now + PAUSE
-            wake = earlier(wake, max(ripe, shape.search_at) if ripe is not None else None)
+            shape.search.failed(now + PAUSE, leader.item[0], world.stamp, ripe)
+            wake = earlier(wake, shape.search.wait(world.stamp, now))
     return wake
 
 

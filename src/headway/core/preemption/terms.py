@@ -51,4 +51,4 @@ def settle_terms(world: World, event: PreemptionSet) -> None:
     if rules is not None and rules != world.disruptions.rules:
         world.disruptions = Disruptions(rules)
     for shape in world.queue.shapes:  # what was in vain under the old terms may succeed under these
-        shape.search_at = shape.longer_at = 0
+        shape.search.at = shape.longer.at = 0

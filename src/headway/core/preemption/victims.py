@@ -36,16 +36,17 @@ def make_room(world: World, now: int) -> int | None:
                 break
             if shape.gated and not admits(world, shape, now):
                 break
-            if shape.search_at > now:
-                wake = earlier(wake, shape.search_at)
+            until = shape.search.wait(world.stamp, now)
+            if until != 0:
+                wake = earlier(wake, until)
                 break
             if searches == SEARCHES:
                 return now  # there is more to do, and the rest of the decision should not wait for it
             searches += 1
             found = _search(world, entry, world.policy.rank(entry.item[0], entry.boost), now)
             if found.plan is None:
-                shape.search_at = now + PAUSE
-                wake = earlier(wake, max(found.ripe, shape.search_at) if found.ripe is not None else None)
+                shape.search.failed(now + PAUSE, entry.item[0], world.stamp, found.ripe)
+                wake = earlier(wake, shape.search.wait(world.stamp, now))
                 break
             carry_out(world, entry, found, now)
     return wake

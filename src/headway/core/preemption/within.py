@@ -83,16 +83,17 @@ def make_room(world: World, now: int) -> int | None:
             if entry is None or entry.item is None or (shape.gated and not admits(world, shape, now)):
                 break
             key = entry.item[0]
-            if shape.longer_at > now and key >= shape.longer_key:
-                wake = earlier(wake, shape.longer_at)
+            until = shape.longer.wait(world.stamp, now)
+            if until != 0 and key >= shape.longer.key:
+                wake = earlier(wake, until)
                 break
             if searches == SEARCHES:
                 return earlier(wake, now + PAUSE)
             searches += 1
             found = search(world, entry, _rate(world, rule, entry, now), rule.choose, now)
             if found.plan is None:
-                shape.longer_at, shape.longer_key = now + PAUSE, key
-                wake = earlier(wake, max(found.ripe, shape.longer_at) if found.ripe is not None else None)
+                shape.longer.failed(now + PAUSE, key, world.stamp, found.ripe)
+                wake = earlier(wake, shape.longer.wait(world.stamp, now))
                 break
             carry_out(world, entry, found, now, **rule.facts(world, entry))
     return wake
