@@ -130,8 +130,8 @@ class Engine:
         handler = self._handlers.get(type(event))
         if handler is None:
             raise Invalid(f"{event!r} is no event of the engine", hint="see headway.core.events")
-        self.world.stamp += 1
         handler(event, now)
+        self.world.stamp += 1
 
     def decide(self, now: int) -> list[Decision]:
         """Everything that follows from what was applied and from the time.
