@@ -15,10 +15,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from headway.domain.units import MILLI, SECOND, parse_bytes, parse_milli, parse_time
+from headway.domain.units import MILLI, SECOND, parse_bits, parse_bytes, parse_milli, parse_time
 from headway.errors import Invalid
 
 FILE_NAME = "headway.toml"
+#: Of `node.disk`: what is free where the state folder is.
+AUTO = -1
 #: Tables of named rows, each as plain as the file has it: what they mean is `headway.core.standing`'s to say.
 TABLES = ("tenants", "preemption", "speeds", "sites", "windows", "rates")
 DISCIPLINES = ("strict", "skip", "backfill", "easy")
@@ -67,6 +69,8 @@ class NodeSettings:
         cpus: Milli-cores.
         memory: Bytes.
         gpus: Devices.
+        disk: Bytes that tasks may ask for; `AUTO` (`"auto"`) takes what is free where the state folder is, None offers none.
+        network: Bits a second that tasks may ask for; None offers none.
         labels: `key=value` pairs for what tasks say with `where`, sorted, with commas between.
     """
 
@@ -74,6 +78,8 @@ class NodeSettings:
     cpus: int | None = None
     memory: int | None = None
     gpus: int | None = None
+    disk: int | None = None
+    network: int | None = None
     labels: str = ""
 
 
@@ -194,6 +200,10 @@ def _labels(value: Any, what: str) -> str:
     return ",".join(f"{key}={value[key]}" for key in sorted(value))
 
 
+def _disk(value: Any, what: str) -> int:
+    return AUTO if value == "auto" else parse_bytes(value, what)
+
+
 def _host(value: Any, what: str) -> str:
     text = _text(value, what)
     if text not in ("127.0.0.1", "::1", "localhost"):
@@ -263,6 +273,8 @@ KEYS: dict[str, Any] = {
     "node.cpus": parse_milli,
     "node.memory": _size,
     "node.gpus": _whole(0, 1024),
+    "node.disk": _disk,
+    "node.network": parse_bits,
     "node.labels": _labels,
     "http.host": _host,
     "http.port": _whole(0, 65535),

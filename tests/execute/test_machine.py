@@ -13,7 +13,7 @@ import pytest
 
 from headway.errors import Invalid
 from headway.execute import death, machine, processes
-from headway.settings import NodeSettings
+from headway.settings import AUTO, NodeSettings
 
 
 def test_a_node_is_this_machine_unless_somebody_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,3 +136,10 @@ def test_a_kill_for_memory_is_called_so(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(death, "oom_kills", lambda: -1)
     monkeypatch.setattr(death, "memory_bytes", lambda: 2**20)
     assert "probably out of memory" in died(kill).cause
+
+
+def test_disk_and_network_are_offered_where_somebody_says_so(tmp_path: Path) -> None:
+    assert machine.this_machine(NodeSettings()).other == ()
+    node = machine.this_machine(NodeSettings(disk=AUTO, network=10**9), tmp_path / "not" / "there")
+    assert dict(node.other)["network"] == 10**9
+    assert dict(node.other)["disk"] > 0

@@ -239,6 +239,23 @@ class FakeScheduler:
         Override(**body)
         return dict(body)
 
+    def tenants(self) -> list[dict[str, Any]]:
+        return [{"tenant": name, **(quota or {})} for what, name, quota, *_ in self.calls if what == "quota"]
+
+    def rates(self) -> list[dict[str, Any]]:
+        return [{"rate": name, **(limit or {})} for what, name, limit, *_ in self.calls if what == "rate"]
+
+    async def set_quota(self, tenant: str, quota: dict[str, Any] | None, by: str) -> dict[str, Any]:
+        self.calls.append(("quota", tenant, quota, by))
+        return {"tenant": tenant}
+
+    async def set_rate(self, rate: str, limit: dict[str, Any] | None, by: str) -> dict[str, Any]:
+        self.calls.append(("rate", rate, limit, by))
+        return {"rate": rate}
+
+    def admissible(self, workflow: dict[str, Any]) -> None:
+        self.calls.append(("admissible", workflow.get("name")))
+
     def windows(self) -> list[dict[str, Any]]:
         return [body for what, body, *_ in self.calls if what == "window"]
 

@@ -305,6 +305,35 @@ class TestWindows:
         assert service.scheduler.calls == []
 
 
+class TestTenants:
+    async def test_quotas_are_set_listed_and_lifted(self, http: httpx.AsyncClient, service: Service) -> None:
+        answer = await http.put("/v1/tenants/vision/quota", json={"quota": {"gpu": 4}, "cohort": "lab"})
+        assert answer.json() == {"tenant": "vision"}
+        name, tenant, sent, by = service.scheduler.calls[0]
+        assert (name, tenant, by) == ("quota", "vision", "owner")
+        assert sent == {"quota": {"gpu": 4}, "borrow": {}, "lend": {}, "cohort": "lab", "reclaim": "any"}
+        assert (await http.get("/v1/tenants")).json() == [{"tenant": "vision", **sent}]
+        await http.delete("/v1/tenants/vision/quota")
+        assert service.scheduler.calls[-1] == ("quota", "vision", None, "owner")
+
+    async def test_rates_are_set_listed_and_lifted(self, http: httpx.AsyncClient, service: Service) -> None:
+        await http.put("/v1/rates/tokens", json={"amount": "2000", "per": "1min"})
+        assert service.scheduler.calls[0] == (
+            "rate", "tokens", {"amount": "2000", "per": "1min", "tenants": {}}, "owner",
+        )  # fmt: skip
+        assert (await http.get("/v1/rates")).json()[0]["rate"] == "tokens"
+        await http.delete("/v1/rates/tokens")
+        assert service.scheduler.calls[-1] == ("rate", "tokens", None, "owner")
+
+    @pytest.mark.parametrize(
+        "body", [{"quota": 3}, {"quotas": {}}, {"reclaim": "always"}, {"quota": {"gpu": []}}]
+    )
+    async def test_wrong_quotas(self, http: httpx.AsyncClient, body: Any, service: Service) -> None:
+        problem(await http.put("/v1/tenants/vision/quota", json=body), 422, "invalid")
+        problem(await http.put("/v1/rates/tokens", json={}), 422, "invalid")
+        assert service.scheduler.calls == []
+
+
 class TestOverrides:
     async def test_boost_hold_pin(self, http: httpx.AsyncClient, service: Service) -> None:
         body = {"kind": "boost", "target": "a", "reason": "urgent", "amount": 2}

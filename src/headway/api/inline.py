@@ -93,7 +93,7 @@ class _Session:
         self._broker = NatsBroker(folder / "broker", site=settings.site)
 
     async def run(self, submission: Submission) -> InlineRun:
-        node = this_machine(self._settings.node)
+        node = this_machine(self._settings.node, self._folder)
         executor = topics.executor(node.name)
         clients = (topics.planner(), topics.scheduler(), topics.resource_manager(), executor)
         address = await self._broker.start(clients)

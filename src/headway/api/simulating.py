@@ -120,7 +120,9 @@ def simulate_workflow(
         raise Invalid(f"{workflow!r} is not a workflow", hint="write @workflow above its def")
     settings = load()
     if cluster is None:
-        nodes = Cluster("this machine", (this_machine(settings.node),), tables=settings.tables)
+        nodes = Cluster(
+            "this machine", (this_machine(settings.node, settings.state),), tables=settings.tables
+        )
     else:
         nodes = cluster if isinstance(cluster, Cluster) else read_cluster(Path(cluster))
     taken = {name: parse_time(length, f"durations[{name!r}]") for name, length in (durations or {}).items()}

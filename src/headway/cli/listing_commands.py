@@ -144,7 +144,7 @@ def nodes(output: OutputAs = Output.table, state_dir: StateDir = None) -> None:
 
     with client_of(state_dir) as client:
         views = client.nodes()
-    from headway.domain.units import show_bytes, show_milli
+    from headway.domain.units import show_amount, show_bytes, show_milli
 
     for view in views:
         view["cells"] = {
@@ -158,7 +158,7 @@ def nodes(output: OutputAs = Output.table, state_dir: StateDir = None) -> None:
             "gpus": str(view["gpus"]),
             "gpus_free": ", ".join(map(show_milli, view["gpus_free"])),
             "other_free": ", ".join(
-                f"{show_milli(free)} {name}" for name, free in view["other_free"].items()
+                f"{show_amount(name, free)} {name}" for name, free in view["other_free"].items()
             ),
         }
     columns = {

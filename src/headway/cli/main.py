@@ -24,6 +24,7 @@ from headway.cli import (
     run_commands,
     service_commands,
     simulate_command,
+    tenant_commands,
     window_commands,
 )
 from headway.errors import HeadwayError
@@ -66,6 +67,7 @@ listing_commands.register(app)
 policy_command.register(app)
 simulate_command.register(app)
 plan_command.register(app)
+tenant_commands.register(app)
 window_commands.register(app)
 
 

@@ -126,6 +126,24 @@ def clear_window(id: str) -> Request:
     return _send("DELETE", f"/v1/windows/{quote(id, safe='')}")
 
 
+def tenants() -> Request:
+    return _get("/v1/tenants")
+
+
+def rates() -> Request:
+    return _get("/v1/rates")
+
+
+def set_quota(tenant: str, quota: dict[str, Any] | None) -> Request:
+    path = f"/v1/tenants/{quote(tenant, safe='')}/quota"
+    return _send("DELETE", path) if quota is None else _send("PUT", path, quota)
+
+
+def set_rate(rate: str, limit: dict[str, Any] | None) -> Request:
+    path = f"/v1/rates/{quote(rate, safe='')}"
+    return _send("DELETE", path) if limit is None else _send("PUT", path, limit)
+
+
 def stats() -> Request:
     return _get("/v1/stats")
 

@@ -165,6 +165,27 @@ class Client:
         view: View = self._ask(calls.clear_window(id))
         return view
 
+    def tenants(self) -> list[View]:
+        """Tenants with what they use, may use, borrow and lend."""
+        found: list[View] = self._ask(calls.tenants())
+        return found
+
+    def rates(self) -> list[View]:
+        """Rate-limited resources, and what is taken of them now."""
+        found: list[View] = self._ask(calls.rates())
+        return found
+
+    def set_quota(self, tenant: str, quota: View | None) -> View:
+        """Change what a tenant may hold (as in `[tenants.NAME]`: `{"quota": {"gpu": 8}}`), or lift it with None."""
+        view: View = self._ask(calls.set_quota(tenant, quota))
+        return view
+
+    def set_rate(self, rate: str, limit: View | None) -> View:
+        """Change how much may be taken of a rate (as in `[rates.NAME]`: `{"amount": 2000, "per": "1min"}`), or lift it with
+        None."""
+        view: View = self._ask(calls.set_rate(rate, limit))
+        return view
+
     def stats(self) -> View:
         """Counts of the roles."""
         view: View = self._ask(calls.stats())

@@ -27,6 +27,7 @@ from headway.core.state import Entry, Member, Move, State, refuse
 from headway.core.world import Settings, World
 from headway.domain.budget import Budget
 from headway.domain.override import Override
+from headway.domain.resources import Demand
 from headway.domain.units import MILLI, SECOND
 from headway.errors import Invalid
 
@@ -226,6 +227,14 @@ class Engine:
     def tenants_view(self) -> list[dict[str, Any]]:
         """Every tenant that is limited or has a task here: what it uses, may use, borrows and lends, as plain JSON."""
         return limits.tenants_view(self.world)
+
+    def limited(self, tenant: str) -> bool:
+        """Whether the tenant has a quota, or is in a cohort."""
+        return tenant in self.world.gates.accounts
+
+    def refuse_impossible(self, task: str, tenant: str, demand: Demand) -> None:
+        """Raises Invalid for a demand that no quota or rate in force could ever let start."""
+        limits.refuse_impossible(self.world.gates, task, tenant, demand)
 
     def rates_view(self, now: int) -> list[dict[str, Any]]:
         """Every rate and what is taken of it, as plain JSON."""

@@ -31,7 +31,7 @@ async def run(child: Child) -> None:
     _watch_lifeline(loop)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    node = this_machine(settings.node)
+    node = this_machine(settings.node, settings.state)
     agent = Agent(node, settings.state, _address(child, topics.executor_name(node.name)), site=settings.site)
     await agent.start()
     log.info("node %s is here, and holds %d attempts", node, len(agent.executor.holds()))

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 from pathlib import Path
 
 from headway.domain.resources import Node
 from headway.domain.units import MILLI
 from headway.errors import Invalid
-from headway.settings import NodeSettings
+from headway.settings import AUTO, NodeSettings
 
 _V2 = Path("/sys/fs/cgroup")
 _MEMORY_FILES = ("memory.max", "memory/memory.limit_in_bytes")
 
 
-def this_machine(settings: NodeSettings | None = None) -> Node:
+def this_machine(settings: NodeSettings | None = None, state: Path | None = None) -> Node:
     """The node that an executor on this machine stands for.
 
     Args:
         settings: What the operator says of it; what they leave open is looked up. GPUs are counted only if
             somebody says
-            how many: in the settings or in `HEADWAY_GPUS`.
+            how many: in the settings or in `HEADWAY_GPUS`; disk and network only if the settings say how much.
+        state: Whose file system `disk = "auto"` is about; the current folder's without it.
 
     Raises:
         Invalid: `HEADWAY_GPUS` is not a number.
@@ -32,9 +34,21 @@ def this_machine(settings: NodeSettings | None = None) -> Node:
         cpus() if said.cpus is None else said.cpus,
         memory_bytes() if said.memory is None else said.memory,
         _gpus(os.environ.get("HEADWAY_GPUS", "")) if said.gpus is None else said.gpus,
-        (),
+        _other(said, state or Path()),
         tuple(sorted({**_found_labels(), **_said_labels(said.labels)}.items())),
     )
+
+
+def _other(said: NodeSettings, state: Path) -> tuple[tuple[str, int], ...]:
+    disk = free_bytes(state) if said.disk == AUTO else said.disk
+    return tuple((name, amount) for name, amount in (("disk", disk), ("network", said.network)) if amount)
+
+
+def free_bytes(folder: Path) -> int:
+    """What a user may still write to the file system of the folder, or of the nearest above it that is there."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
 
 
 def _found_labels() -> dict[str, str]:

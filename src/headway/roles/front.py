@@ -9,8 +9,9 @@ from typing import Any
 from pydantic_core import from_json
 
 from headway.core.runs import Runs
+from headway.domain.codec import demand_from_json
 from headway.domain.units import show_time
-from headway.errors import NotFound
+from headway.errors import Invalid, NotFound
 from headway.journal.port import Journal
 from headway.roles.feed import Feed, Listener
 from headway.roles.loop import RoleLoop
@@ -174,6 +175,37 @@ class SchedulerFront:
     async def clear_window(self, id: str, by: str) -> View:
         """End one now."""
         return await self._loop.call("unwindow", {"id": id, "by": by})
+
+    def tenants(self) -> list[View]:
+        """Every tenant that is limited or has a task here."""
+        return self._scheduler.engine.tenants_view()
+
+    def rates(self) -> list[View]:
+        """Every rate, and what is taken of it now."""
+        return self._scheduler.engine.rates_view(self._loop.now())
+
+    async def set_quota(self, tenant: str, quota: View | None, by: str) -> View:
+        """Change what a tenant may hold, or lift it."""
+        return await self._loop.call("quota", {"tenant": tenant, "quota": quota, "by": by})
+
+    async def set_rate(self, rate: str, limit: View | None, by: str) -> View:
+        """Change how much may be taken of a rate, or lift it."""
+        return await self._loop.call("rate", {"rate": rate, "limit": limit, "by": by})
+
+    def admissible(self, workflow: View) -> None:
+        """Refuses a workflow with a task that no quota or rate could ever let start. What else is wrong with it is for the
+        planner to say."""
+        tasks, tenant = workflow.get("tasks"), workflow.get("tenant", "default")
+        for task in tasks if isinstance(tasks, list) and isinstance(tenant, str) else ():
+            demand = task.get("demand", {}) if isinstance(task, dict) else {}
+            rated = isinstance(demand, dict) and "rates" in demand
+            if not rated and not self._scheduler.engine.limited(tenant):
+                continue
+            try:
+                wanted = demand_from_json(demand)
+            except Invalid:
+                continue
+            self._scheduler.engine.refuse_impossible(str(task.get("name")), tenant, wanted)
 
     async def cordon(self, node: str, cordoned: bool, by: str) -> View:
         """Let nothing new be placed on a node, or again."""

@@ -29,6 +29,7 @@ from headway.core.decisions import Dropped, Lost, Preempt, Recall, Spare, Start,
 from headway.core.engine import LOGIC, Engine
 from headway.core.joint.record import PlanRecord
 from headway.core.world import KEEP_FINISHED
+from headway.domain.limits import Quota, Rate
 from headway.domain.override import Override
 from headway.domain.resources import Demand
 from headway.domain.task import Variant
@@ -262,16 +263,39 @@ class Scheduler:
                 known = [window for window in self.engine.windows_view() if window["id"] == body["id"]]
                 if not known:
                     return NotFound(
-                        f"there is no window {body['id']!r}", hint="`headway windows` lists those that are not over"
+                        f"there is no window {body['id']!r}",
+                        hint="`headway windows` lists those that are not over",
                     )
                 self.engine.apply(events.WindowCleared(body["id"]), now)
                 return known[0]
+            if item.kind == "quota":
+                return self._quota(now, body["tenant"], body["quota"])
+            if item.kind == "rate":
+                return self._rate(now, body["rate"], body["limit"])
             if item.kind == "revert":
                 self.engine.apply(events.OverrideReverted(body["id"]), now)
                 return dict(body)
         except HeadwayError as error:
             return error
         return Invalid(f"the scheduler knows no call {item.kind!r}")
+
+    def _quota(self, now: int, tenant: str, quota: dict[str, Any] | None) -> dict[str, Any]:
+        if quota is None and not self.engine.limited(tenant):
+            raise NotFound(f"tenant {tenant!r} has no quota", hint="`headway tenants` lists those that have")
+        made = Quota.parse(quota) if quota is not None else None
+        self.engine.apply(events.QuotaSet(tenant, made), now)
+        idle = {"tenant": tenant, "used": {}, "running": 0, "waiting": 0}
+        return next((view for view in self.engine.tenants_view() if view["tenant"] == tenant), idle)
+
+    def _rate(self, now: int, rate: str, limit: dict[str, Any] | None) -> dict[str, Any]:
+        def shown() -> dict[str, Any] | None:
+            return next((view for view in self.engine.rates_view(now) if view["rate"] == rate), None)
+
+        before = shown()
+        if limit is None and before is None:
+            raise NotFound(f"there is no rate {rate!r}", hint="`headway rates` lists them")
+        self.engine.apply(events.RateSet(rate, Rate.parse(limit) if limit is not None else None), now)
+        return shown() or before or {}
 
     def _window(self, now: int, body: dict[str, Any]) -> dict[str, Any]:
         known = {view["node"] for view in self.engine.nodes_view()}

@@ -96,6 +96,22 @@ class SchedulerPort(Protocol):
 
     async def clear_window(self, id: str, by: str) -> View: ...
 
+    def tenants(self) -> list[View]: ...
+
+    def rates(self) -> list[View]: ...
+
+    async def set_quota(self, tenant: str, quota: View | None, by: str) -> View:
+        """The quota as `Quota.parse` reads it, None to lift it; returns the tenant's view."""
+        ...
+
+    async def set_rate(self, rate: str, limit: View | None, by: str) -> View:
+        """The rate as `Rate.parse` reads it, None to lift it; returns the rate's view."""
+        ...
+
+    def admissible(self, workflow: View) -> None:
+        """Raises Invalid for a task that takes from no known rate, or asks for more than a limit could ever give it."""
+        ...
+
 
 class BlobsPort(Protocol):
     """The store of values and bundles by their SHA-256."""

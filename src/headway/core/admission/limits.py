@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from headway.core.admission.gates import Gates, Shut
 from headway.core.admission.quota import Account, Pool, ceiling, room
+from headway.domain.resources import Demand
 from headway.domain.units import show_amount, show_milli, show_time
+from headway.errors import Invalid
 
 if TYPE_CHECKING:
     from headway.core.queue import Shape
@@ -99,6 +101,37 @@ def lines(limit: dict[str, Any]) -> list[str]:
             + (" and reclaims it" if limit["reclaim"] != "never" else ", and waits until it is given back")
         )
     return said
+
+
+def refuse_impossible(gates: Gates, task: str, tenant: str, demand: Demand) -> None:
+    """Raises Invalid for a demand that takes from no known rate, or asks for more than a limit could ever give."""
+    for name, amount in demand.rates:
+        if (name, "") not in gates.windows:
+            known = ", ".join(gates.rates) or "none"
+            raise Invalid(
+                f"task {task!r} takes from rate {name!r}, which nobody has set",
+                hint=f"write [rates.{name}] in headway.toml; there are: {known}",
+            )
+        for whose in ("", tenant):
+            window = gates.windows.get((name, whose))
+            if window is not None and amount > window.amount:
+                of = f" for tenant {whose!r}" if whose else ""
+                raise Invalid(
+                    f"task {task!r} takes {show_milli(amount)} {name} at once, and there are "
+                    f"{show_milli(window.amount)} in {show_time(window.per)}{of}",
+                    hint="split the task, or have the rate raised",
+                )
+    account = gates.accounts.get(tenant)
+    named = (("cpu", demand.cpu), ("memory", demand.memory), ("gpu", demand.gpu), *demand.other)
+    for name, amount in named if account is not None else ():
+        assert account is not None
+        most = ceiling(account, name)
+        if most is not None and amount > most:
+            raise Invalid(
+                f"task {task!r} asks for {name} {show_amount(name, amount)}, and tenant {tenant!r} may hold at most "
+                f"{show_amount(name, most)}",
+                hint="ask for less, or have the quota raised",
+            )
 
 
 def tenants_view(world: World) -> list[dict[str, Any]]:

@@ -169,6 +169,7 @@ async def accept(shared: Shared, raw: bytes, key: str | None, by: str) -> tuple[
         )
     if key is not None and not 1 <= len(key) <= KEY_LIMIT:
         raise Invalid(f"Idempotency-Key must have 1 to {KEY_LIMIT} characters")
+    shared.scheduler.admissible(body["workflow"])
     view = await shared.planner.submit({**body, "key": key, "by": by})
     return 200 if view.get("repeated") else 201, {"Location": f"/v1/runs/{view['id']}"}, to_json(view)
 
