@@ -54,7 +54,7 @@ ORDERS = (
     "attained > sjf", "slack > wspt", "deadline > aging",
     "priority > fair > srpt", "fair_history > fcfs", "priority > attained_run > sjf", "fair",
     "remaining", "priority > remaining > fcfs", "las > fcfs", "priority > las > srpt",
-    "joint", "joint", "priority > joint", "fair > joint",
+    "joint", "joint", "priority > joint", "fair > joint", "critical_path", "priority > critical_path",
 )  # fmt: skip
 QUOTAS = (
     None,

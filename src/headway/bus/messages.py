@@ -81,6 +81,8 @@ class Call(Model):
     restart: int | None = None
     variants: list[VariantModel] = Field(default_factory=list)
     within: list[str] = Field(default_factory=list)
+    path: int = 0
+    behind: int = 0
 
 
 class OfferRow(NamedTuple):

@@ -268,37 +268,41 @@ def _unspace(world: World, row: list[Any]) -> None:
 # ── tasks ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+#: Fields of a task that few tasks have: how each is written and read. What has its default is left out.
+_RARE: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "where": (list, tuple),
+    "restart": (int, int),
+    "inputs": (lambda inputs: [list(pair) for pair in inputs], lambda rows: _pairs(rows)),
+    "variants": (
+        lambda variants: [[_demand(one.demand), one.estimate, list(one.where)] for one in variants],
+        lambda rows: tuple(Variant(_undemand(held), length, tuple(terms)) for held, length, terms in rows),
+    ),
+    "gang": (lambda gang: [_lists(value) for value in _fields(gang)], lambda row: Gang(*_tuples(row))),
+    "path": (int, int),
+    "behind": (int, int),
+}
+
+_DEFAULTS = {one.name: one.default for one in fields(Task) if one.name in _RARE}
+
+
 def _task(task: Task) -> list[Any]:
     # Kind and demand are the family's, given by its number beside this.
+    rare = {
+        name: write(value)
+        for name, (write, _) in _RARE.items()
+        if (value := getattr(task, name)) != _DEFAULTS[name]
+    }
     return [
         task.id, task.tenant, task.priority, task.weight, task.estimate, task.release, task.deadline,
-        list(task.after),
-        int(task.at_most_once), list(task.where), task.restart,
-        *([[list(pair) for pair in task.inputs]] if task.inputs or task.variants or task.gang is not None else []),
-        *_variants(task),
-        *([[], [_lists(value) for value in _fields(task.gang)]] if task.gang is not None else []),
+        list(task.after), int(task.at_most_once), *([rare] if rare else []),
     ]  # fmt: skip
-
-
-def _variants(task: Task) -> list[Any]:
-    """Of the few tasks that have some, the last of the row."""
-    variants = [[_demand(v.demand), v.estimate, list(v.where)] for v in task.variants]
-    return [variants] if variants else []
 
 
 def _untask(row: list[Any], kind: str, demand: Demand) -> Task:
     ident, tenant, priority, weight, estimate, release, deadline, after, once, *rest = row
-    where = tuple(rest[0]) if rest else ()
-    restart = rest[1] if len(rest) > 1 else None
-    inputs = _pairs(rest[2]) if len(rest) > 2 else ()
-    variants = tuple(
-        Variant(_undemand(held), length, tuple(terms))
-        for held, length, terms in (rest[3] if len(rest) > 3 else ())
-    )
-    gang = Gang(*_tuples(rest[4])) if len(rest) > 4 else None
+    rare = {name: _RARE[name][1](value) for name, value in (rest[0] if rest else {}).items()}
     return Task(
-        ident, kind, demand, tenant, priority, weight, estimate, release, deadline, tuple(after), bool(once),
-        where, restart, inputs, variants, gang,
+        ident, kind, demand, tenant, priority, weight, estimate, release, deadline, tuple(after), bool(once), **rare
     )  # fmt: skip
 
 

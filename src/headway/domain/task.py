@@ -69,6 +69,8 @@ class Task:
         variants: The ways in which it may run, of which one is chosen when its turn comes. Demand, estimate and `where` are then
             those of the chosen one, of the first until then.
         gang: The gang it is a member of, or None.
+        path: Microseconds on the longest way through the tasks of its run that wait for it (`core.behind`).
+        behind: Milli-weight of what waits for it.
     """
 
     id: str
@@ -87,6 +89,8 @@ class Task:
     inputs: tuple[tuple[str, int], ...] = ()
     variants: tuple[Variant, ...] = ()
     gang: Gang | None = None
+    path: int = 0
+    behind: int = 0
 
     def as_variant(self, index: int) -> Task:
         """The task as it runs in that way."""

@@ -21,12 +21,15 @@ from headway.bus.messages import (
 )
 from headway.bus.names import PLANNER, RESOURCE_MANAGER, SCHEDULER
 from headway.bus.topics import executor_name
+from headway.core.behind import Behind, behind
+from headway.core.capacity.estimates import UNKNOWN
 from headway.core.runs import Offer, Plan, Runs, refuse_impossible
 from headway.domain.codec import arg_to_json as tree_of
 from headway.domain.codec import ref_from_json, ref_to_json, workflow_from_json
 from headway.domain.resources import Node
 from headway.domain.results import Ref
 from headway.domain.units import SECOND
+from headway.domain.workflow import Workflow, parents
 from headway.errors import Conflict, HeadwayError, Invalid
 from headway.journal.records import Document
 from headway.roles.step import CALL, NONSENSE, Input, Output, Step
@@ -63,6 +66,8 @@ class Planner:
         self.keys: dict[str, list[Any]] = {}
         #: Ended runs that are archived but still in memory, oldest first: run -> number of tasks.
         self.recent: dict[str, int] = {}
+        #: What lies behind each node of a run's graph, by run: follows from the graphs.
+        self._behind: dict[str, dict[str, Behind]] = {}
 
     # ── the step ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -211,8 +216,10 @@ class Planner:
     def _call_of(self, key: str) -> Call:
         """The call of one workflow node, in the protocol's form."""
         workflow, spec, values, bundle = self.runs.call(key)
+        run = key.partition("/")[0]
+        lies = self._behind_of(run, workflow)[spec.name]
         return Call(
-            run=key.partition("/")[0],
+            run=run,
             name=spec.name,
             bundle=bundle,
             function=spec.function,
@@ -233,11 +240,25 @@ class Planner:
             restart=spec.restart,
             variants=[variant_to_model(variant) for variant in spec.variants],
             within=list(spec.within),
+            path=lies.path,
+            behind=lies.weight,
         )
+
+    def _behind_of(self, run: str, workflow: Workflow) -> dict[str, Behind]:
+        """What lies behind each node of a run's graph, by the estimates that were said; a map counts as one task."""
+        found = self._behind.get(run)
+        if found is None or len(found) != len(workflow.tasks):
+            place = {spec.name: index for index, spec in enumerate(workflow.tasks)}
+            after = [[place[name] for name in parents(spec)] for spec in workflow.tasks]
+            takes = [UNKNOWN if spec.estimate is None else spec.estimate for spec in workflow.tasks]
+            lies = behind(after, takes, [workflow.weight] * len(takes))
+            found = self._behind[run] = dict(zip(place, lies, strict=True))
+        return found
 
     def _archive(self, now: int, plan: Plan, step: Step) -> None:
         """Write down runs that ended; forget the oldest beyond what listings keep at hand."""
         for run in plan.ended:
+            self._behind.pop(run, None)
             kept = self.runs.archive(run)
             saved = kept.pop("saved")
             # Two rows: listings read the small one only.

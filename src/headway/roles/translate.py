@@ -85,6 +85,8 @@ def task_from_row(row: OfferRow, call: Call, demand: Demand, variants: tuple[Var
         priority=call.priority,
         weight=call.weight,
         estimate=call.estimate,
+        path=call.path,
+        behind=call.behind,
         release=row.release,
         after=tuple(row.after),
         at_most_once=call.at_most_once,

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from headway.core import standing
+from headway.core.behind import Behind, behind
 from headway.core.decisions import Decision, Dropped, Lost, Preempt, Recall, Spare, Start, Stop
 from headway.core.engine import Engine
 from headway.core.events import (
@@ -269,6 +270,7 @@ class _Simulation:
         self.records = [Record(index, job) for index, job in enumerate(trace.jobs)]
         self.by_id = {record.job.task.id: record for record in self.records}
         self.machines = {node.name: _Machine(index) for index, node in enumerate(cluster.nodes)}
+        self.lies: list[Behind] = []  # what lies behind each, if anything depends on anything
         self.attempts: dict[str, _Attempt] = {}  # the present one by task
         self.spans: list[Span] = []
         self.outages: list[tuple[int, int, int]] = []
@@ -430,6 +432,13 @@ class _Simulation:
                 record.after.append(above)
                 above.below.append(record)
             record.missing = record.unready = len(record.after)
+        if any(record.after for record in self.records):
+            jobs = [record.job for record in self.records]
+            self.lies = behind(
+                [[parent.index for parent in record.after] for record in self.records],
+                [job.duration if job.task.estimate is None else job.task.estimate for job in jobs],
+                [job.task.weight for job in jobs],
+            )
 
     def _arrive(self, record: Record) -> None:
         record.arrived = True
@@ -439,6 +448,9 @@ class _Simulation:
     def _offer(self, record: Record) -> None:
         """Tells the engine of a task that is ready, or one step behind."""
         task = record.job.task
+        if self.lies:
+            path, weight = self.lies[record.index]
+            task = replace(task, path=path, behind=weight)
         if record.after:
             task = replace(task, after=tuple(one.job.task.id for one in record.after if one.ended < 0))
         record.offered = True

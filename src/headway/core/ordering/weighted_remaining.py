@@ -2,7 +2,7 @@
 
 Smith's rule on what is left: remaining time over weight, the usual heuristic for the weighted sum of
 completion times when tasks arrive over time. Aged as `srpt` is: `AGING * remaining / weight + release` orders
-the same as `remaining / weight - waited / AGING` and stands still while a task waits.
+the same as `remaining / weight - waited / AGING` and stands still while a task waits. A task weighs what waits for it too (`core.behind`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class WeightedRemaining:
 
     def key_of(self, entry: Entry, left: int) -> int:
         """The same with so many microseconds left."""
-        return left * MILLI * AGING // max(entry.task.weight, 1) + entry.task.release
+        return left * MILLI * AGING // max(entry.task.weight + entry.task.behind, 1) + entry.task.release
 
 
 ORDER = WeightedRemaining()

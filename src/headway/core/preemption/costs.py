@@ -45,7 +45,7 @@ def price(world: World, lease: Lease, now: int) -> Price:
     lost = max(now - member.saved_at, 0)
     restart = world.restart(entry)
     spent = total = lost + restart
-    path = path_behind(world, entry) if world.waiters else 0
+    path = entry.task.path or (path_behind(world, entry) if world.waiters else 0)
     if path:
         total += spent * path // (path + world.remaining(entry))
     return Price(lost, restart, path, total)
