@@ -1,4 +1,4 @@
-"""05 Checkpoint: a long task that goes on where it was killed. Next: ../workflows/model_training.py.
+"""05 Checkpoint: a long task that goes on where it was killed. Next: 06_variants.py.
 
 `headway submit examples/05_checkpoint.py --steps 60 --seconds 1` runs it on a service: kill what you like.
 """

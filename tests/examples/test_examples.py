@@ -19,6 +19,9 @@ PRINTS = {
     "03_map_over_files": "01_hello.py",
     "04_commands": "the: 3 times",
     "05_checkpoint": "3.1",
+    "06_variants": "[[1, 1], [9, 0], [4, 1], [3, 1], [2, 0], [5, 1]]",
+    "07_gang": "49.5",
+    "08_simulate": "critical_path: done after",
 }
 
 
@@ -41,8 +44,10 @@ def workflow_of(example: Path, value: str) -> str:
     )
 
 
-def test_there_are_five_and_they_are_numbered() -> None:
-    assert [path.name[:3] for path in EXAMPLES] == ["01_", "02_", "03_", "04_", "05_"]
+def test_they_are_numbered() -> None:
+    assert [path.name[:3] for path in EXAMPLES] == [
+        f"{number:02d}_" for number in range(1, len(EXAMPLES) + 1)
+    ]
     assert {path.stem for path in EXAMPLES} == set(PRINTS)
 
 
