@@ -1,9 +1,11 @@
-"""Writes `cli.md` and `http.md` beside this file from the program itself. `--check` only says whether they
-are stale.
+"""Writes the pages of the reference and the schema of `headway.toml` beside this file, from the program itself.
+
+`--check` only says whether they are stale.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any, cast
 
 import typer.main
 
+from headway.cli import config_schema
 from headway.cli.main import app
 from headway.service.http import make_app
 from headway.service.identity import Tokens
@@ -98,7 +101,12 @@ def _shown(value: Any) -> str:
     return "what the machine has" if value is None else f"`{value}`" if value != "" else "none"
 
 
-PAGES = {"cli.md": cli, "http.md": http, "settings.md": settings}
+def schema() -> str:
+    """The JSON Schema of `headway.toml`, for editors."""
+    return json.dumps(config_schema.schema(), indent=2) + "\n"
+
+
+PAGES = {"headway.schema.json": schema, "cli.md": cli, "http.md": http, "settings.md": settings}
 
 
 def main(arguments: list[str]) -> int:

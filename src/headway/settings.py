@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -165,17 +166,21 @@ def _path(value: Any, what: str) -> Path:
     return Path(value).expanduser()
 
 
-def _whole(low: int, high: int) -> Any:
-    def read(value: Any, what: str) -> int:
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A whole number within bounds."""
+
+    low: int
+    high: int
+
+    def __call__(self, value: Any, what: str) -> int:
         try:
             number = int(value) if not isinstance(value, (bool, float)) else None
         except (TypeError, ValueError):
             number = None
-        if number is None or not low <= number <= high:
-            raise Invalid(f"{what} = {value!r} is not a whole number from {low} to {high}")
+        if number is None or not self.low <= number <= self.high:
+            raise Invalid(f"{what} = {value!r} is not a whole number from {self.low} to {self.high}")
         return number
-
-    return read
 
 
 def _size(value: Any, what: str) -> int:
@@ -230,13 +235,16 @@ def _discipline(value: Any, what: str) -> str:
     return str(value)
 
 
-def _one_of(*known: str) -> Any:
-    def read(value: Any, what: str) -> str:
-        if value not in known:
-            raise Invalid(f"{what} = {value!r} is not known", hint=f"one of: {', '.join(known)}")
-        return str(value)
+@dataclass(frozen=True, slots=True)
+class _OneOf:
+    """One of these words."""
 
-    return read
+    known: tuple[str, ...]
+
+    def __call__(self, value: Any, what: str) -> str:
+        if value not in self.known:
+            raise Invalid(f"{what} = {value!r} is not known", hint=f"one of: {', '.join(self.known)}")
+        return str(value)
 
 
 def _share(value: Any, what: str) -> int:
@@ -261,23 +269,23 @@ KEYS: dict[str, Any] = {
     "policy.order": _text,
     "policy.discipline": _discipline,
     "policy.placement": _text,
-    "joint.objective": _one_of("weighted_completion", "makespan", "utilisation"),
+    "joint.objective": _OneOf(("weighted_completion", "makespan", "utilisation")),
     "joint.u_min": _share,
     "joint.horizon": _length,
     "joint.every": _length,
-    "joint.jobs": _whole(1, 256),
-    "joint.steps": _whole(1, 10_000_000),
-    "joint.seed": _whole(0, 2**31 - 1),
-    "joint.solver": _one_of("search", "lists", "cpsat"),
+    "joint.jobs": _Whole(1, 256),
+    "joint.steps": _Whole(1, 10_000_000),
+    "joint.seed": _Whole(0, 2**31 - 1),
+    "joint.solver": _OneOf(("search", "lists", "cpsat")),
     "node.name": _name,
     "node.cpus": parse_milli,
     "node.memory": _size,
-    "node.gpus": _whole(0, 1024),
+    "node.gpus": _Whole(0, 1024),
     "node.disk": _disk,
     "node.network": parse_bits,
     "node.labels": _labels,
     "http.host": _host,
-    "http.port": _whole(0, 65535),
+    "http.port": _Whole(0, 65535),
     "http.json_limit": _size,
     "http.blob_limit": _size,
 }
@@ -351,6 +359,72 @@ def _environment(env: Mapping[str, str]) -> dict[str, Any]:
     return {found[name]: value for name, value in env.items() if name in found and value != ""}
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A place that gives a key a value.
+
+    Attributes:
+        source: A file, `the environment`, `the command line` or `default`.
+        line: In the file, from 1; 0 if it has no line of its own.
+        value: As it is written there.
+    """
+
+    source: str
+    line: int
+    value: Any
+
+
+def origins(
+    flags: Mapping[str, Any] | None = None,
+    *,
+    env: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> dict[str, list[Origin]]:
+    """Every place that sets a key, the one that counts first; a row of a table goes by `tenants.NAME`.
+
+    Raises:
+        Invalid: As `load` does.
+    """
+    env = os.environ if env is None else env
+    load(flags, env=env, folder=folder)
+    plain = to_json(Settings(state=default_state(env)))
+    found = {key: [Origin("default", 0, plain[key])] for key in KEYS}
+    for source, raw in _sources(dict(flags or {}), env, folder or Path.cwd()):
+        text = Path(source).read_text(encoding="utf-8") if source.endswith(FILE_NAME) else ""
+        for key, value in raw.items():
+            rows = {f"{key}.{row}": one for row, one in value.items()} if key in TABLES else {key: value}
+            for name, one in rows.items():
+                found.setdefault(name, []).insert(0, Origin(source, line_of(text, name), one))
+    return found
+
+
+_HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?\Z")
+_ASSIGNED = re.compile(r"\s*([A-Za-z0-9_.\"' -]+?)\s*=")
+
+
+def line_of(text: str, key: str) -> int:
+    """The line of a TOML text that gives `key` its value, from 1; 0 if none can be told."""
+    section, near = "", 0
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.match(line):
+            section = _bare(header.group(1))
+            if section == key:
+                return number
+            if key.startswith(section + "."):
+                near = near or number
+        elif assigned := _ASSIGNED.match(line):
+            name = f"{section}.{_bare(assigned.group(1))}".lstrip(".")
+            if name == key:
+                return number
+            if key.startswith(name + ".") or name.startswith(key + "."):
+                near = number
+    return near
+
+
+def _bare(name: str) -> str:
+    return ".".join(part.strip().strip("\"'") for part in name.split("."))
+
+
 def _rows(source: str, name: str, rows: Any) -> dict[str, Any]:
     if not isinstance(rows, dict):
         raise Invalid(
@@ -363,16 +437,33 @@ def _rows(source: str, name: str, rows: Any) -> dict[str, Any]:
     return rows
 
 
+def unknown(key: str) -> Invalid:
+    """The refusal of a key that there is not, with the one that was meant, perhaps."""
+    near = (
+        get_close_matches(key, (*KEYS, *TABLES), n=1)
+        or [k for k in KEYS if k.rpartition(".")[2] == key.rpartition(".")[2]][:1]
+    )
+    hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(KEYS)}"
+    return Invalid(f"there is no setting {key!r}", hint=hint, key=key)
+
+
+def read_one(key: str, value: Any) -> Any:
+    """What the code uses for the value of one key.
+
+    Raises:
+        Invalid: There is no such key, or it takes no such value.
+    """
+    if key not in KEYS:
+        raise unknown(key)
+    return KEYS[key](value, key)
+
+
 def _read(source: str, raw: Mapping[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in raw.items():
         if key not in KEYS:
-            near = (
-                get_close_matches(key, (*KEYS, *TABLES), n=1)
-                or [k for k in KEYS if k.rpartition(".")[2] == key.rpartition(".")[2]][:1]
-            )
-            hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(KEYS)}"
-            raise Invalid(f"{source}: there is no setting {key!r}", hint=hint, key=key, source=source)
+            error = unknown(key)
+            raise Invalid(f"{source}: {error.message}", hint=error.hint, key=key, source=source)
         try:
             values[key] = KEYS[key](value, key)
         except Invalid as error:

@@ -17,7 +17,9 @@ from pathlib import Path
 import typer
 
 from headway.cli import (
+    config_command,
     demo,
+    init_command,
     listing_commands,
     plan_command,
     policy_command,
@@ -68,6 +70,8 @@ policy_command.register(app)
 simulate_command.register(app)
 plan_command.register(app)
 tenant_commands.register(app)
+config_command.register(app)
+init_command.register(app)
 window_commands.register(app)
 
 
