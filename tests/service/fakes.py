@@ -208,7 +208,7 @@ class FakeScheduler:
             }
         ]
 
-    async def why(self, task: str) -> dict[str, Any]:
+    async def why(self, task: str, at: int | None = None) -> dict[str, Any]:
         self.calls.append(("why", task))
         if task.endswith("/ghost"):
             raise NotFound(f"there is no task {task!r}")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from headway.cli.options import Output, OutputAs, StateDir, client_of
+from headway.cli.options import Output, OutputAs, StateDir, client_of, settings_of
 
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run.", show_default=False)]
 TaskId = Annotated[
@@ -182,19 +182,35 @@ def nodes(output: OutputAs = Output.table, state_dir: StateDir = None) -> None:
 
 def why(
     task: TaskId,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--at",
+            metavar="TIME",
+            help="As of then, from the journal: 2026-03-01T10:30, '10min ago' or -10min. The service may be down.",
+        ),
+    ] = None,
     output: OutputAs = Output.table,
     state_dir: StateDir = None,
 ) -> None:
-    """Say why a task runs where it runs, or what it waits for, with the numbers of the decision.
+    """Say why a task runs where it runs, or what it waits for, when it should start and what would start it sooner.
 
     Examples:
 
         headway why train-k7q2m9x4ab/fit[3]
+
+        headway why train-k7q2m9x4ab/fit[3] --at '10min ago'
     """
     from headway.cli import output as out
 
-    with client_of(state_dir) as client:
-        answer = client.why(task)
+    if at is not None:
+        from headway.api.replaying import why_in
+        from headway.cli.moments import moment_of
+
+        answer = why_in(settings_of(state_dir).state, task, moment_of(at, "--at"))
+    else:
+        with client_of(state_dir) as client:
+            answer = client.why(task)
     if output is Output.table:
         print(answer["text"], flush=True)
     else:

@@ -140,9 +140,13 @@ class AsyncClient:
         view: View = await self._ask(calls.task(id))
         return view
 
-    async def why(self, task: str) -> View:
-        """Why it runs where it runs, or what it waits for."""
-        view: View = await self._ask(calls.why(task))
+    async def why(self, task: str, *, at: int | None = None) -> View:
+        """Why it runs where it runs, or what it waits for, and when it should start.
+
+        Args:
+            at: As of then, microseconds since the epoch.
+        """
+        view: View = await self._ask(calls.why(task, at))
         return view
 
     def logs(self, task: str, *, follow: bool = False, tail: int | None = None) -> AsyncIterator[bytes]:

@@ -12,6 +12,8 @@ from urllib.parse import quote, urlencode
 from headway.errors import Invalid
 
 JSON = "application/json"
+#: Seconds that the service may wait for its follower.
+WHY = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +104,8 @@ def task(id: str) -> Request:
     return _get(_of_task(id))
 
 
-def why(task: str) -> Request:
-    return _get(_of_task(task, "why"))
+def why(task: str, at: int | None) -> Request:
+    return _get(_of_task(task, "why"), hold=WHY, at=at)
 
 
 def logs(task: str, follow: bool, tail: int | None) -> Request:

@@ -11,9 +11,11 @@ from pydantic_core import from_json
 from headway.core.runs import Runs
 from headway.domain.codec import demand_from_json
 from headway.domain.units import show_time
-from headway.errors import Invalid, NotFound
+from headway.errors import HeadwayError, Invalid, NotFound, Unavailable
 from headway.journal.port import Journal
 from headway.roles.feed import Feed, Listener
+from headway.roles.following.asking import Asker
+from headway.roles.following.predicting import lines
 from headway.roles.loop import RoleLoop
 from headway.roles.planner import Planner
 from headway.roles.scheduler import Scheduler
@@ -119,24 +121,53 @@ def _adopted(document: Any) -> Runs:
     return runs
 
 
+#: States in which a task waits for a place, and its start can be predicted.
+_PREDICTED = ("waiting", "delayed", "held", "gathering", "queued", "claiming", "placed")
+
+
 class SchedulerFront:
     """Reasons, nodes, policy and overrides."""
 
     def __init__(self, loop: RoleLoop, scheduler: Scheduler, nodes: RoleLoop, planner: PlannerFront) -> None:
         self._loop, self._scheduler, self._nodes_loop, self._planner = loop, scheduler, nodes, planner
+        #: Where to ask what the service itself does not work out; None without a follower beside it.
+        self.asker: Asker | None = None
 
-    async def why(self, task: str) -> View:
-        """Why the task is where it is, from the engine's own reasons; where it knows none, from the graph.
+    async def why(self, task: str, at: int | None = None) -> View:
+        """Why the task is where it is, from the engine's own reasons; where it knows none, from the graph. For one that
+        waits, with what the follower predicts, if it is there.
+
+        Args:
+            at: As of then, microseconds: from the journal, by the follower.
 
         Raises:
             NotFound: There is no such task.
+            Unavailable: There is no follower now to ask about the past.
         """
+        if at is not None:
+            return await self._ask("past", {"task": task, "at": at})
         view = await self._planner.task(task)
         try:
             explanation = self._scheduler.engine.why(task, self._loop.now())
         except NotFound:
             return {"task": task, "state": view["state"], **_graph_reason(view)}
-        return {"task": task, "state": explanation.state, **explanation.facts, "text": explanation.text()}
+        found = {"task": task, "state": explanation.state, **explanation.facts, "text": explanation.text()}
+        if explanation.state in _PREDICTED:
+            predicted = await self._predicted(task)
+            found["predicted"] = predicted
+            found["text"] = "\n".join([found["text"], *(f"  {line}" for line in lines(predicted))])
+        return found
+
+    async def _predicted(self, task: str) -> View:
+        try:
+            return await self._ask("prediction", {"task": task})
+        except HeadwayError as error:
+            return {"unavailable": error.message}
+
+    async def _ask(self, duty: str, body: View) -> View:
+        if self.asker is None:
+            raise Unavailable("there is no follower beside this service", hint="`headway up` starts one")
+        return await self.asker.ask(duty, body)
 
     def nodes(self) -> list[View]:
         """Every node with what is free on it."""

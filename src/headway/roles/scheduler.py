@@ -398,7 +398,7 @@ class Scheduler:
         }
 
     def restore(self, tree: Any) -> None:
-        self.engine = Engine.restore(tree["engine"])
+        self.engine = type(self.engine).restore(tree["engine"])
         self.incarnations = dict(tree["incarnations"])
         self.endings = {
             name: deque((epoch, seq, [ReportRow(*row) for row in rows]) for epoch, seq, rows in kept)

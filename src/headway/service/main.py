@@ -18,6 +18,7 @@ import uvloop
 from headway.bus.port import Address, parse_url
 from headway.errors import HeadwayError
 from headway.execute.files import drop_checkpoints
+from headway.roles.following.asking import Asker, socket_of
 from headway.roles.planning import aim_of
 from headway.roles.team import Team
 from headway.service import lifeline
@@ -74,6 +75,7 @@ async def run(child: Child, sock: socket.socket) -> None:
     blobs = Blobs(settings.state / "blobs")
     team = build_team(settings, journal, blobs, address_of(child.brokers, child.ca_file))
     team.on_finished = lambda run: drop_checkpoints(settings.state, run)
+    team.scheduling.asker = Asker(socket_of(settings.state))
     try:
         await team.start()
         # What stands now stands for ever: a full collection later must not walk over it.

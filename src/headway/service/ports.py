@@ -68,8 +68,10 @@ class PlannerPort(Protocol):
 class SchedulerPort(Protocol):
     """The scheduler: reasons, nodes, policy and overrides."""
 
-    async def why(self, task: str) -> View:
-        """`{"task", "state", "text", ...}`. Raises NotFound."""
+    async def why(self, task: str, at: int | None = None) -> View:
+        """`{"task", "state", "text", ...}`, as of `at` if given. Raises NotFound; Unavailable where the past cannot be
+        asked about now.
+        """
         ...
 
     def nodes(self) -> list[View]: ...

@@ -1,4 +1,4 @@
-"""The parent of a service: holds the lock, makes credentials, starts broker, service and executor, restarts
+"""The parent of a service: holds the lock, makes credentials, starts broker, service, executor and follower, restarts
 what dies.
 
 It stays small and does nothing else, because with it everything ends. Of a child that dies, that child alone
@@ -36,10 +36,12 @@ from headway.settings import Child as ChildConfig
 
 log = logging.getLogger("headway.supervisor")
 
-SERVICE, EXECUTOR, BROKER = "service", "executor", "broker"
+SERVICE, EXECUTOR, BROKER, FOLLOWER = "service", "executor", "broker", "follower"
 WATCHER, WATCH_FILE = "watcher", "watch"
 """The broker's user that reads everything and publishes nothing, and the file with its URL."""
 _RESTARTS = Restarts()
+_WITHOUT = Restarts(longest=60.0, limit=1 << 30)
+"""For what all else does without: it is never given up, and nothing ends with it."""
 _WRITE_AGAIN = 2.0
 """Seconds until the next try where the disk is full."""
 _LOOK_EVERY, _MISSED_MOST = 5.0, 3
@@ -72,6 +74,7 @@ class Supervisor:
         self._commands = commands or {
             SERVICE: [sys.executable, "-m", "headway.service"],
             EXECUTOR: [sys.executable, "-m", "headway.execute"],
+            FOLLOWER: [sys.executable, "-m", "headway.service.follower"],
         }
         self._broker = broker or _broker_of(settings)
         self._restarts = restarts
@@ -129,6 +132,9 @@ class Supervisor:
         await self.keepers[SERVICE].start()
         self.keepers[EXECUTOR] = self._keeper(EXECUTOR, address, [executor.name])
         await self.keepers[EXECUTOR].start()
+        if FOLLOWER in self._commands:
+            self.keepers[FOLLOWER] = self._keeper(FOLLOWER, address, [], restarts=_WITHOUT)
+            await self.keepers[FOLLOWER].start()
 
     def _listen(self) -> socket.socket:
         """On the port of the last start if it was taken by chance: clients that wait for us find us again."""
@@ -138,7 +144,14 @@ class Supervisor:
                 return bind(self.settings.http.host, last)
         return bind(self.settings.http.host, self.settings.http.port)
 
-    def _keeper(self, name: str, address: Address, clients: list[str], http: int | None = None) -> Keeper:
+    def _keeper(
+        self,
+        name: str,
+        address: Address,
+        clients: list[str],
+        http: int | None = None,
+        restarts: Restarts | None = None,
+    ) -> Keeper:
         config = ChildConfig(
             self.settings, {client: address.url(client) for client in clients}, address.ca_file
         )
@@ -150,7 +163,7 @@ class Supervisor:
             env[lifeline.HTTP_VARIABLE] = str(http)
             fds = (*fds, http)
         child = Child(name, self._commands[name], env, fds, says_ready=name == SERVICE)
-        return Keeper(child, self.settings.state / "logs", self._restarts, self._started)
+        return Keeper(child, self.settings.state / "logs", restarts or self._restarts, self._started)
 
     def _let_watch(self, address: Address) -> None:
         """Write down with what a person may read along; on a broker of their own that is theirs to give."""

@@ -193,10 +193,10 @@ def simulate(
     choice = Choice.parse(choice) if isinstance(choice, str) else choice
     injected = injected or Injected()
     trace = injected.on(trace)
-    return _Simulation(trace, cluster.equipped(trace), choice, rules or Rules(), injected, solvers).run()
+    return Simulation(trace, cluster.equipped(trace), choice, rules or Rules(), injected, solvers).run()
 
 
-class _Attempt:
+class Attempt:
     """An attempt at its executor.
 
     Attributes:
@@ -212,7 +212,7 @@ class _Attempt:
     )  # fmt: skip
 
     def __init__(
-        self, record: Record, number: int, node: _Machine, lease: int, devices: tuple[int, ...]
+        self, record: Record, number: int, node: Machine, lease: int, devices: tuple[int, ...]
     ) -> None:
         self.record = record
         self.number = number
@@ -225,17 +225,17 @@ class _Attempt:
         self.over = False
 
 
-def _time(attempt: _Attempt, work: int) -> int:
+def _time(attempt: Attempt, work: int) -> int:
     """What so much work takes where the attempt is, rounded up."""
     return work if attempt.speed == MILLI else -(-work * MILLI // attempt.speed)
 
 
-def _work(attempt: _Attempt, time: int) -> int:
+def _work(attempt: Attempt, time: int) -> int:
     """The work of so much time where the attempt is."""
     return time if attempt.speed == MILLI else time * attempt.speed // MILLI
 
 
-class _Machine:
+class Machine:
     """A node, and the trains it has: attempts by lease, in the order they run."""
 
     __slots__ = ("incarnation", "index", "trains", "up")
@@ -244,10 +244,12 @@ class _Machine:
         self.index = index
         self.incarnation = 1
         self.up = True
-        self.trains: dict[int, deque[_Attempt]] = {}
+        self.trains: dict[int, deque[Attempt]] = {}
 
 
-class _Simulation:
+class Simulation:
+    """What surrounds the engine, played: see the module. `sim.future` begins one in the middle."""
+
     def __init__(
         self,
         trace: Trace,
@@ -255,7 +257,7 @@ class _Simulation:
         choice: Choice,
         rules: Rules,
         injected: Injected,
-        solvers: Solvers,
+        solvers: Solvers = own,
     ) -> None:
         self.trace, self.cluster, self.choice, self.rules, self.injected = (
             trace,
@@ -269,9 +271,9 @@ class _Simulation:
         self.planning = Planning(choice.aim, solvers(choice.aim.solver)) if planned else None
         self.records = [Record(index, job) for index, job in enumerate(trace.jobs)]
         self.by_id = {record.job.task.id: record for record in self.records}
-        self.machines = {node.name: _Machine(index) for index, node in enumerate(cluster.nodes)}
+        self.machines = {node.name: Machine(index) for index, node in enumerate(cluster.nodes)}
         self.lies: list[Behind] = []  # what lies behind each, if anything depends on anything
-        self.attempts: dict[str, _Attempt] = {}  # the present one by task
+        self.attempts: dict[str, Attempt] = {}  # the present one by task
         self.spans: list[Span] = []
         self.outages: list[tuple[int, int, int]] = []
         self.heap: list[tuple[int, int, Callable[[Any], object], Any]] = []
@@ -281,7 +283,7 @@ class _Simulation:
         self.failing = 0  # elements of the heap that are outages
         self.wake = self.plan_at = -1
         self.decisions = 0
-        self.stirred: dict[int, _Machine] = {}  # leases that may begin their next member
+        self.stirred: dict[int, Machine] = {}  # leases that may begin their next member
         self.carriers: dict[type[Any], Callable[[Any], None]] = {
             Recall: self._recall, Preempt: self._preempt, Stop: self._stop, Lost: self._lost,
             Dropped: self._dropped, Spare: self._spare,
@@ -309,7 +311,14 @@ class _Simulation:
             self.engine.apply(NodeJoined(node, "1"), self.now)
         for name, machine in self.machines.items():
             self._next_outage(name, machine, self.injected.outages(machine.index, start))
-        arriving = [record for record in self.records if not record.failed]
+        self._play([record for record in self.records if not record.failed])
+        return Result(
+            self.choice, self.trace, self.cluster, self.records, self.spans, self.outages, start, self.now, unfit,
+            self.decisions, tuple(self.planning.plans) if self.planning is not None else (),
+        )  # fmt: skip
+
+    def _play(self, arriving: list[Record]) -> None:
+        """Until nothing is open, or nothing can happen any more."""
         place, idle, heap = 0, 0, self.heap
         while self.open:
             arrival = arriving[place].job.task.release if place < len(arriving) else -1
@@ -333,10 +342,6 @@ class _Simulation:
                 if not self.rules.together:
                     self._decide(now)
             self._decide(now)
-        return Result(
-            self.choice, self.trace, self.cluster, self.records, self.spans, self.outages, start, self.now, unfit,
-            self.decisions, tuple(self.planning.plans) if self.planning is not None else (),
-        )  # fmt: skip
 
     def _at(self, time: int, happen: Callable[[Any], object], what: Any) -> None:
         heappush(self.heap, (time, next(self.order), happen, what))
@@ -509,7 +514,7 @@ class _Simulation:
             before = record.job.duration
             record.job = record.job.as_variant(decision.variant)
             record.kept = record.kept * record.job.duration // before if before else 0
-        attempt = _Attempt(record, decision.attempt, machine, decision.lease, decision.devices)
+        attempt = Attempt(record, decision.attempt, machine, decision.lease, decision.devices)
         attempt.variant = decision.variant
         self.attempts[decision.task] = attempt
         machine.trains.setdefault(decision.lease, deque()).append(attempt)
@@ -525,7 +530,7 @@ class _Simulation:
             if train is not None and train[0].began < 0:
                 self._begin(train[0])
 
-    def _begin(self, attempt: _Attempt) -> None:
+    def _begin(self, attempt: Attempt) -> None:
         now, record, rules = self.now, attempt.record, self.rules
         attempt.began = now
         attempt.kept = kept = record.kept
@@ -542,7 +547,7 @@ class _Simulation:
         self._at(now + takes, self._finish, attempt)
         self._tell(AttemptStarted(record.job.task.id, attempt.number, now))
 
-    def _pace(self, attempt: _Attempt) -> None:
+    def _pace(self, attempt: Attempt) -> None:
         """How fast it goes where it is: as the tables of the cluster say."""
         world, task = self.engine.world, attempt.record.job.task
         if world.nodes.paces.known:
@@ -551,7 +556,7 @@ class _Simulation:
             attempt.setup = int(setups[0])
             attempt.speed = world.nodes.paces.speed(task.kind, index)
 
-    def _done(self, attempt: _Attempt) -> tuple[int, int]:
+    def _done(self, attempt: Attempt) -> tuple[int, int]:
         """Processing time that an attempt has done by now, and how much of that its own checkpoints keep; both with what
         was kept before."""
         rules, kept = self.rules, attempt.kept
@@ -563,7 +568,7 @@ class _Simulation:
         safe = rounds * rules.every
         return kept + _work(attempt, safe + min(rest, rules.every)), kept + _work(attempt, safe)
 
-    def _expect_checkpoint(self, attempt: _Attempt, number: int) -> None:
+    def _expect_checkpoint(self, attempt: Attempt, number: int) -> None:
         rules, record = self.rules, attempt.record
         if number * rules.every >= _time(attempt, record.job.duration - attempt.kept):
             return  # it is complete before
@@ -572,19 +577,19 @@ class _Simulation:
         time = attempt.began + restart + number * (rules.every + rules.checkpoint)
         self._at(time, self._checkpointed, (attempt, number))
 
-    def _checkpointed(self, what: tuple[_Attempt, int]) -> None:
+    def _checkpointed(self, what: tuple[Attempt, int]) -> None:
         attempt, number = what
         if attempt.over or attempt.frozen >= 0:
             return
         self._say_checkpoint(attempt, attempt.kept + _work(attempt, number * self.rules.every))
         self._expect_checkpoint(attempt, number + 1)
 
-    def _say_checkpoint(self, attempt: _Attempt, kept: int) -> None:
+    def _say_checkpoint(self, attempt: Attempt, kept: int) -> None:
         job = attempt.record.job
         done = kept * MILLI // job.duration if job.duration else MILLI
         self._tell(AttemptCheckpointed(job.task.id, attempt.number, self.now, done))
 
-    def _finish(self, attempt: _Attempt) -> None:
+    def _finish(self, attempt: Attempt) -> None:
         if attempt.over or attempt.frozen >= 0:
             return  # it was stopped before, or is about to be
         record = attempt.record
@@ -594,7 +599,7 @@ class _Simulation:
         self._finished(record)
         self._tell(AttemptEnded(record.job.task.id, attempt.number, Outcome.FINISHED, ran))
 
-    def _leave(self, attempt: _Attempt, outcome: str) -> None:
+    def _leave(self, attempt: Attempt, outcome: str) -> None:
         """The attempt holds nothing any more; whoever rides behind it may begin."""
         attempt.over = True
         record, machine = attempt.record, attempt.node
@@ -618,7 +623,7 @@ class _Simulation:
                 )
             )
 
-    def _stopped(self, attempt: _Attempt) -> None:
+    def _stopped(self, attempt: Attempt) -> None:
         """The end of a preempted attempt: after its checkpoint, or when its grace is over."""
         if attempt.over:
             return
@@ -633,7 +638,7 @@ class _Simulation:
         ran = self.now - attempt.began
         self._tell(AttemptEnded(record.job.task.id, attempt.number, Outcome.PREEMPTED, ran))
 
-    def _interrupted(self, attempt: _Attempt, done: int, kept: int, outcome: str) -> None:
+    def _interrupted(self, attempt: Attempt, done: int, kept: int, outcome: str) -> None:
         record = attempt.record
         if attempt.began >= 0:
             record.overhead += self.now - attempt.began - _time(attempt, done - attempt.kept)
@@ -656,7 +661,7 @@ class _Simulation:
         else:
             self._stopped(attempt)
 
-    def _grace_over(self, what: tuple[_Attempt, int]) -> None:
+    def _grace_over(self, what: tuple[Attempt, int]) -> None:
         attempt, asked = what
         if attempt.asked == asked:  # else it was spared meanwhile
             self._stopped(attempt)
@@ -682,13 +687,13 @@ class _Simulation:
 
     # ── the nodes ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def _next_outage(self, name: str, machine: _Machine, outages: Iterator[tuple[int, int]]) -> None:
+    def _next_outage(self, name: str, machine: Machine, outages: Iterator[tuple[int, int]]) -> None:
         outage = next(outages, None)
         if outage is not None:
             self.failing += 1
             self._at(outage[0], self._fail, (name, machine, outage[1], outages))
 
-    def _fail(self, what: tuple[str, _Machine, int, Iterator[tuple[int, int]]]) -> None:
+    def _fail(self, what: tuple[str, Machine, int, Iterator[tuple[int, int]]]) -> None:
         name, machine, up, outages = what
         # A node is not back before all that was sent to it before its failure was known has come to nothing.
         up = max(up, self.now + 2 * self.rules.latency + 1)
@@ -700,7 +705,7 @@ class _Simulation:
         self._tell(NodeLost(name, str(machine.incarnation)))
         self._at(up, self._repair, (name, machine, outages))
 
-    def _repair(self, what: tuple[str, _Machine, Iterator[tuple[int, int]]]) -> None:
+    def _repair(self, what: tuple[str, Machine, Iterator[tuple[int, int]]]) -> None:
         name, machine, outages = what
         machine.up = True
         machine.incarnation += 1

@@ -80,10 +80,15 @@ class Family:
         """The nearest-rank quantile of recent processing times in microseconds, or None without any."""
         if not self.recent:
             return None
+        known = self.ordered()
+        rank = -(-len(known) * milli // MILLI)
+        return known[max(rank, 1) - 1]
+
+    def ordered(self) -> list[int]:
+        """Recent processing times in microseconds, the shortest first; not to be changed."""
         if self._sorted is None:
             self._sorted = sorted(self.recent)
-        rank = -(-len(self._sorted) * milli // MILLI)
-        return self._sorted[max(rank, 1) - 1]
+        return self._sorted
 
     def tree(self) -> list[Any]:
         """As plain JSON, without its identity."""

@@ -56,8 +56,18 @@ async def task(run: str, name: str, ports: Ports) -> Response:
     summary="Why it runs where it runs, or waits",
     responses={200: example(WHY_EXAMPLE, "The reason."), **MISSING},
 )
-async def why(run: str, name: str, ports: Ports) -> Response:
-    return JSONResponse(await ports.scheduler.why(f"{run}/{name}"))
+async def why(
+    run: str,
+    name: str,
+    ports: Ports,
+    at: Annotated[
+        int | None, Query(ge=0, description="As of then: microseconds since the epoch, from the journal.")
+    ] = None,
+) -> Response:
+    """For a task that waits, `predicted` tells when it should start, and what would start it sooner; or it has
+    `unavailable`, and says why no prediction can be had right now.
+    """
+    return JSONResponse(await ports.scheduler.why(f"{run}/{name}", at))
 
 
 @router.post(
