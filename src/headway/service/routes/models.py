@@ -81,6 +81,7 @@ def problem(description: str, status: int, code: str) -> dict[str, Any]:
 
 
 COMMON: dict[int | str, dict[str, Any]] = {
+    400: problem("the body or the request line is not what HTTP or JSON has it", 400, "malformed"),
     401: problem("no token, or a wrong one", 401, "denied"),
     403: problem("called under a foreign name or from a foreign page", 403, "forbidden"),
     422: problem("a parameter or the body is not acceptable", 422, "invalid"),

@@ -178,7 +178,7 @@ def to_json(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-@router.get("", summary="List runs", responses={200: example([RUN_EXAMPLE], "Newest first.")})
+@router.get("", summary="List runs", responses={200: example([RUN_EXAMPLE], "Newest first."), **MISSING})
 async def runs(
     ports: Ports,
     state: Literal["running", "finished", "failed", "cancelled"] | None = None,

@@ -31,7 +31,9 @@ WHY_EXAMPLE = {
 
 
 @router.get(
-    "", summary="List tasks", responses={200: example([TASK_EXAMPLE], "In the order of their run's graph.")}
+    "",
+    summary="List tasks",
+    responses={200: example([TASK_EXAMPLE], "In the order of their run's graph."), **MISSING},
 )
 async def tasks(
     ports: Ports,
