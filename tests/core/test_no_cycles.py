@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -86,7 +88,10 @@ def test_by_class_or_by_what_is_left_no_two_preempt_each_other(steps, order) -> 
     history.follow(steps)
     seen = set(history.pairs)
     assert not {(by, victim) for by, victim in seen if (victim, by) in seen}
-    assert len(seen) == len(history.pairs) or order.startswith("priority"), "and no pair twice within a class"
+    stopped = Counter(victim for _, victim in history.pairs)
+    for pair, times in Counter(history.pairs).items():
+        # Twice only if it had to go itself in between, while its former victim found a place where it would not fit.
+        assert times <= 1 + stopped[pair[0]] or order.startswith("priority"), pair
 
 
 @settings(max_examples=80, deadline=None)
