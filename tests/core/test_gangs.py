@@ -46,6 +46,14 @@ def test_a_gang_starts_when_all_members_fit_and_not_before(drive) -> None:
     assert started(h.ended("first")) == [("g0", "n1"), ("g1", "n1"), ("g2", "n2"), ("g3", "n2")]
 
 
+def test_it_sees_the_nodes_as_they_are_under_a_placement_with_columns_of_its_own(drive) -> None:
+    """`fgd` keeps what it knows of nodes apart: what it has taken note of, a gang must still hear of."""
+    h: Harness = drive(order="fcfs", train_span=0, placement="fgd")
+    h.join(node("n1", cpu=2, gpus=2), node("n2", cpu=2))
+    assert placed(h.offer(task("first", gpu=0.5))) == ["first"]
+    assert placed(h.offer(*gang("g", 3))) == ["g0", "g1", "g2"]
+
+
 def test_members_wait_for_the_last_of_them(drive) -> None:
     h: Harness = drive(train_span=0)
     h.join(node(cpu=8))

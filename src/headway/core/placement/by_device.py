@@ -66,13 +66,13 @@ class ByDevice:
 
     def _write_behind(self) -> None:
         nodes = self._nodes
-        if nodes.behind:
-            changed = list(nodes.behind)
+        if nodes.unwritten:
+            changed = list(nodes.unwritten)
             for index in changed:
                 self._write(nodes.all[index])
             rows = np.array(changed, np.int64)
             self._bad[rows] = self._rule.badness(self._fleet.rows(rows))
-            nodes.behind.clear()
+            nodes.unwritten.clear()
 
     def tree(self) -> Any:
         """What the rule remembers, if it is of the present nodes and mix."""
@@ -108,7 +108,7 @@ class ByDevice:
         self._models_of = self._fleet.sizes.model.tolist()
         for space in nodes.all:
             self._write(space)
-        nodes.behind.clear()
+        nodes.unwritten.clear()
         self._asks.clear()
         asks = [(self._ask(shape, self._models(shape)), count) for shape, count in mix]
         self._rule = self._make(self._fleet, asks or [(Ask(0), 1)])

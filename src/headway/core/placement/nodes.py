@@ -48,6 +48,8 @@ class Nodes:
         self._columns: npt.NDArray[np.int64] = np.zeros((5, 16), np.int64)
         # Nodes in `behind` changed since they were written.
         self.behind: dict[int, None] = {}
+        #: The same for a placement with columns of its own (`by_device`), which clears it.
+        self.unwritten: dict[int, None] = {}
         self._sizes: dict[Size, int] = {}
         # By condition on labels: which nodes meet it, of the first so many.
         self._meet: dict[Where, npt.NDArray[np.bool_]] = {}
@@ -100,7 +102,7 @@ class Nodes:
         for space in self.all:
             space.placement = placement
             space.changed()
-            self.behind[space.index] = None
+            self.behind[space.index] = self.unwritten[space.index] = None
         for shape in shapes:
             shape.parts, shape.fits, shape.beyond, shape.seen, shape.sight = {}, [], None, -1, None
 
@@ -127,6 +129,8 @@ class Nodes:
         """To be told after every change of a node."""
         self._log.append(space.index)
         self.behind[space.index] = None
+        if self.sights is not None:
+            self.unwritten[space.index] = None
         self.stirred[space.index] = space
         if self._measured[space.index] is not space.node:
             self._measured[space.index] = space.node
