@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from headway.authoring.branches import when as when
     from headway.authoring.context import checkpoint as checkpoint
     from headway.authoring.context import progress as progress
     from headway.authoring.context import variant as variant
@@ -28,6 +29,7 @@ _EXPORTS = {
     "shell": "headway.authoring.shell",
     "task": "headway.authoring.decorators",
     "variant": "headway.authoring.context",
+    "when": "headway.authoring.branches",
     "workflow": "headway.authoring.decorators",
 }
 
@@ -40,6 +42,7 @@ __all__ = [
     "shell",
     "task",
     "variant",
+    "when",
     "workflow",
 ]
 

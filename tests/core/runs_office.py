@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import random
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headway.core.runs import Offer, Plan, Runs
 from headway.domain.results import Ref
+from headway.domain.rules import RULES
 from headway.domain.task import Task
-from headway.domain.workflow import ListOf, Output, Retry, TaskSpec, Value, Workflow, outputs_of
+from headway.domain.workflow import ListOf, Output, Retry, TaskSpec, Value, When, Workflow, outputs_of
 
 EXECUTORS = 3
 BAD = ("failed", "timed_out", "worker_died", "preempted", "lost")
@@ -94,6 +95,13 @@ class Office:
         wanted = {f"r/{name}" for name in self.needs(mine, offer.item)}
         states = {name: self.runs.task_view(name)["state"] for name in wanted}
         ready = {name for name in wanted if states[name] == "finished"}
+        if mine.when is not None:
+            flag = self.runs.task_view(f"r/{mine.when.task}")["result"]
+            assert flag["data"] is mine.when.be, f"seed {self.seed}: {offer.task.id}"
+        if mine.rule != "all_success":  # what is not there is given as None
+            live = [name for name in wanted if states[name] in ("waiting", "queued", "running")]
+            assert not live or mine.rule == "one_failed", f"seed {self.seed}: {offer.task.id}"
+            wanted = ready = {f"r/{name}" for name in offer.inputs}
         assert wanted - ready == set(offer.task.after), f"seed {self.seed}: {offer.task.id}"
         assert {f"r/{name}" for name in offer.inputs} == ready, f"seed {self.seed}: {offer.task.id}"
         assert len(offer.task.after) <= 4
@@ -101,6 +109,8 @@ class Office:
     def needs(self, mine: TaskSpec, item: int | None) -> list[str]:
         """Names of the tasks a task needs, worked out anew from the workflow."""
         found: list[str] = []
+        for name in (*mine.after, *((mine.when.task,) if mine.when else ())):
+            found += self.rows(name)
         for position, arg in enumerate((*mine.args, *(arg for _, arg in mine.kwargs))):
             each = position < mine.mapped and item is not None
             if each and isinstance(arg, ListOf):
@@ -170,7 +180,14 @@ class Office:
         if what == "lost":
             self.streams[-1].append(("lost", task, placed.attempt, True))
         else:
-            result = listing(self.chance.choice((2, 2, 2, 0, 3))) if task.endswith("list") else ONE
+            flag = Ref("json", self.chance.random() < 0.5, 4)
+            result = (
+                flag
+                if task.endswith("flag")
+                else listing(self.chance.choice((2, 2, 2, 0, 3)))
+                if task.endswith("list")
+                else ONE
+            )
             self.tell(placed, what, [7, result if what == "finished" else {"type": "E", "message": what}])
         if what == "preempted" and not placed.stop:
             return
@@ -256,6 +273,16 @@ def random_workflow(seed: int) -> tuple[Workflow, dict[str, Ref]]:
         else:
             extra = extra if chance.random() < 0.8 else {"at_most_once": True}
             made = spec(f"t{number}{'list' if kind == 'list' else ''}", *some, **extra)
+        if chance.random() < 0.3:
+            flags = [name for name in names if name.endswith("flag")]
+            made = replace(
+                made,
+                rule=chance.choice(RULES),
+                after=tuple(chance.sample(names, min(len(names), chance.randrange(3)))),
+                when=When(chance.choice(flags), chance.random() < 0.5) if flags else None,
+            )
+        if not made.mapped and made.name == f"t{number}" and chance.random() < 0.4:
+            made = replace(made, name=f"t{number}flag")
         specs.append(made)
     result = ListOf(tuple(Output(known.name) for known in specs))
     return Workflow("random", tuple(specs), result), values

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from headway.authoring import loading, names
 from headway.authoring.checking import Signature
+from headway.authoring.inplace import Missing, attempt, collecting, plain
 from headway.authoring.options import TaskOptions, WorkflowOptions, task_options, workflow_options
 from headway.authoring.tracing import IN_PLACE, Trace, Traced, entered, holds_future, mode
 from headway.errors import Invalid
@@ -38,8 +39,38 @@ class TaskFunction(Generic[P, R]):
         if isinstance(here, Trace):
             return cast(R, here.call(self, self._signature(), args, kwargs))
         if here == IN_PLACE:
-            return cast(R, run_in_place(self.function, args, kwargs))
+            return cast(R, self._in_place(args, kwargs))
         return self.function(*args, **kwargs)
+
+    def after(self, *results: Any) -> After[P, R]:
+        """The task, to be called once these results are there too, though it does not take them.
+
+        Args:
+            results: What other tasks gave. The task's `rule` counts them like those it takes.
+        """
+        return After(self, results)
+
+    def _in_place(self, args: Any, kwargs: Mapping[str, Any], after: Sequence[Any] = ()) -> Any:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            return run_in_place(self.function, args, kwargs)
+
+        return attempt(run, args, kwargs, self.options.rule, after)
+
+    def _map_in_place(
+        self, iterables: Sequence[Any], constants: Mapping[str, Any], after: Sequence[Any] = ()
+    ) -> Any:
+        if not iterables:
+            raise Invalid(
+                f"task {self.name!r}: .map() has nothing to iterate over", hint="write task.map(items)"
+            )
+        gone = next((source for source in iterables if isinstance(source, Missing)), None)
+        if gone is not None:
+            return gone
+        try:
+            together = list(zip(*iterables, strict=True))
+        except ValueError as error:
+            raise Invalid(f"task {self.name!r}: .map() over lists of different length: {error}") from None
+        return [self._in_place(items, constants, after) for items in together]
 
     def map(self, *iterables: Any, **constants: Any) -> list[R]:
         """One task for each item.
@@ -52,15 +83,7 @@ class TaskFunction(Generic[P, R]):
         here = mode.get()
         if isinstance(here, Trace):
             return cast("list[R]", here.map(self, self._signature(), iterables, constants))
-        if not iterables:
-            raise Invalid(
-                f"task {self.name!r}: .map() has nothing to iterate over", hint="write task.map(items)"
-            )
-        try:
-            together = list(zip(*iterables, strict=True))
-        except ValueError as error:
-            raise Invalid(f"task {self.name!r}: .map() over lists of different length: {error}") from None
-        return [cast(R, run_in_place(self.function, items, constants)) for items in together]
+        return cast("list[R]", self._map_in_place(iterables, constants))
 
     def _signature(self) -> Signature:
         found = self.__dict__.get("_read")
@@ -79,6 +102,28 @@ class TaskFunction(Generic[P, R]):
         return f"<task {self.name}>"
 
 
+class After(Generic[P, R]):
+    """A task that also waits for results which it does not take."""
+
+    def __init__(self, task: TaskFunction[P, R], results: Sequence[Any]) -> None:
+        self._task, self._results = task, results
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        here = mode.get()
+        if isinstance(here, Trace):
+            with here.behind(self._results, f"task {self._task.name!r}"):
+                return self._task(*args, **kwargs)
+        return cast(R, self._task._in_place(args, kwargs, self._results))
+
+    def map(self, *iterables: Any, **constants: Any) -> list[R]:
+        """As `task.map`; each item waits for these results."""
+        here = mode.get()
+        if isinstance(here, Trace):
+            with here.behind(self._results, f"task {self._task.name!r}"):
+                return self._task.map(*iterables, **constants)
+        return cast("list[R]", self._task._map_in_place(iterables, constants, self._results))
+
+
 class WorkflowFunction(Generic[P, R]):
     """A function whose body says which task gets which result.
 
@@ -94,8 +139,11 @@ class WorkflowFunction(Generic[P, R]):
         self._check(args, kwargs)
         if isinstance(mode.get(), Trace):  # a workflow in a workflow: its tasks are the outer one's
             return self.function(*args, **kwargs)
-        with entered(IN_PLACE):
+        if mode.get() == IN_PLACE:  # in another one's body
             return self.function(*args, **kwargs)
+        with entered(IN_PLACE), collecting():
+            result = self.function(*args, **kwargs)
+        return cast(R, plain(result))
 
     def trace(self, *args: Any, **kwargs: Any) -> Traced:
         """The graph for these arguments. Runs the workflow's body, and none of its tasks.
@@ -197,7 +245,8 @@ def task(function: Any = None, /, **options: Any) -> Any:
             (after a failure of its own), at_most_once (never run again once it may have started), where (what the
             labels of its node must say: "zone != eu-1 and gpu_type in (a100, h100)"), restart (what an attempt needs
             before it goes on from a checkpoint; learned if not said), variants (ways to run it, of which one is chosen
-            in its turn: [dict(gpu=1, estimate="10min"), dict(cpu=16, estimate="2h")]), name.
+            in its turn: [dict(gpu=1, estimate="10min"), dict(cpu=16, estimate="2h")]), rule (what must be true of how those
+            before it ended: all_success if not said, all_done, one_failed, none_failed, none_skipped), name.
 
     Raises:
         Invalid: An unknown option, or a value that makes no sense; both name the task.

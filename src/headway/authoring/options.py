@@ -8,6 +8,7 @@ from typing import Any
 
 from headway.domain.codec import nearest
 from headway.domain.resources import Demand
+from headway.domain.rules import RULES
 from headway.domain.task import MOST_VARIANTS, Variant
 from headway.domain.units import parse_milli, parse_time
 from headway.domain.where import Where, parse_where
@@ -16,7 +17,7 @@ from headway.errors import Invalid
 
 TASK_OPTIONS = (
     "cpu", "memory", "gpu", "estimate", "priority", "retries", "timeout", "at_most_once", "resources", "disk", "network",
-    "rates", "where", "variants", "name", "restart", "gang", "within",
+    "rates", "where", "variants", "name", "restart", "gang", "within", "rule",
 )  # fmt: skip
 #: What each variant may say of its own; what it leaves out is as beside `variants`.
 VARIANT_OPTIONS = (
@@ -40,6 +41,7 @@ class TaskOptions:
     variants: tuple[Variant, ...] = ()
     gang: bool = False
     within: tuple[str, ...] = ()
+    rule: str = RULES[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ def task_options(who: str, given: Mapping[str, Any]) -> TaskOptions:
             raise Invalid("it cannot be at_most_once and have retries", hint="drop one of the two")
         priority = _whole(given.get("priority", 0), "priority")
         gang, within = _gang(given, at_most_once, variants)
+        rule = _rule(given.get("rule", RULES[0]), gang)
     except Invalid as error:
         raise Invalid(f"{who}: {error.message}", hint=error.hint) from None
     return TaskOptions(
@@ -92,6 +95,7 @@ def task_options(who: str, given: Mapping[str, Any]) -> TaskOptions:
         variants,
         gang,
         within,
+        rule,
     )
 
 
@@ -173,6 +177,14 @@ def _gang(
     if within and not gang:
         raise Invalid(f"within={given['within']!r}, but it is no gang", hint="add gang=True, or say where=")
     return gang, within
+
+
+def _rule(given: Any, gang: bool) -> str:
+    if given not in RULES:
+        raise Invalid(f"rule={given!r} is no trigger rule", hint=nearest(str(given), RULES))
+    if gang and given != RULES[0]:
+        raise Invalid(f"it cannot be a gang and have rule={given!r}", hint="drop one of the two")
+    return str(given)
 
 
 def _within(given: Any) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from headway.authoring.inplace import attempt
 from headway.authoring.options import TASK_OPTIONS, TaskOptions, task_options
 from headway.authoring.tracing import IN_PLACE, Trace, mode
 from headway.domain.codec import nearest
@@ -82,6 +83,11 @@ class ShellTask:
         here = mode.get()
         if isinstance(here, Trace):
             return here.shell(self.name, self.command, arguments, self.options, ShellResult)
+        if here == IN_PLACE:
+            return attempt(self._run, (), arguments, self.options.rule, ())
+        return self._run(**arguments)
+
+    def _run(self, **arguments: Any) -> ShellResult:
         return run_command(command_line(self.command, arguments))
 
     def __repr__(self) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from inspect import Parameter
 from typing import TYPE_CHECKING, Any
 
 from headway.authoring import names
@@ -21,7 +22,7 @@ from headway.authoring.options import TaskOptions, WorkflowOptions
 from headway.authoring.values import Encoded, encode, short
 from headway.domain.codec import validate_workflow
 from headway.domain.results import Ref
-from headway.domain.workflow import Arg, DictOf, ListOf, Output, TaskSpec, Value, Workflow
+from headway.domain.workflow import Arg, DictOf, ListOf, Output, TaskSpec, Value, When, Workflow, outputs_of
 from headway.errors import Invalid
 
 if TYPE_CHECKING:
@@ -81,6 +82,9 @@ class Trace:
     tasks: list[TaskSpec] = field(default_factory=list)
     values: dict[str, Encoded] = field(default_factory=dict)
     functions: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    #: On which condition the calls noted now run, and after which tasks.
+    condition: When | None = None
+    after: tuple[str, ...] = ()
     _used: dict[str, int] = field(default_factory=dict)
     _keys: dict[tuple[str, Any], str] = field(default_factory=dict)
     _by_function: dict[int, str] = field(default_factory=dict)
@@ -228,6 +232,57 @@ class Trace:
         for index, item in enumerate(source):
             self._check(signature, f"{name}[{index}]", wanted, item)
 
+    # ── branches ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def branch(self, condition: Any, then: Callable[[], Any], otherwise: Callable[[], Any] | None) -> Any:
+        """Note both branches of `when`, and a task that gives the result of the one that was taken."""
+        from headway.authoring import steps
+
+        self._own(condition, "when()")
+        self.functions[steps.TRUTH], self.functions[steps.TAKE] = steps.truth, steps.take
+        asked = self._spec(
+            "when", TaskOptions(), bool, function=steps.TRUTH, args=(self.arg(condition, "when()"),)
+        )
+        results: list[Any] = []
+        for body, be in ((then, True), (otherwise, False)):
+            with self.under(When(asked.output.task, be)):
+                results.append(None if body is None else body())
+        if not any(holds_future(result) for result in results) and results[0] is None and results[1] is None:
+            return None
+        return self._spec(
+            f"{asked.output.task}-result",
+            TaskOptions(rule="none_failed"),
+            Parameter.empty,
+            function=steps.TAKE,
+            args=(asked.output, *(self.arg(result, "the result of when()") for result in results)),
+        )
+
+    @contextmanager
+    def under(self, condition: When) -> Iterator[None]:
+        """Calls noted in the with block run on this condition; one around it holds if this one is asked at all."""
+        before, self.condition = self.condition, condition
+        try:
+            yield
+        finally:
+            self.condition = before
+
+    @contextmanager
+    def behind(self, results: Sequence[Any], who: str) -> Iterator[None]:
+        """The call noted in the with block waits for these too."""
+        names: dict[str, None] = {}
+        for result in results:
+            for output in outputs_of(self.arg(result, who)) if holds_future(result) else ():
+                names[output.task] = None
+        if not names:
+            raise Invalid(
+                f"{who}: .after() is given no result", hint="pass what a task gave: f.after(g(x))()"
+            )
+        self.after = tuple(names)
+        try:
+            yield
+        finally:
+            self.after = ()
+
     # ── nodes ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def _add(
@@ -262,6 +317,9 @@ class Trace:
                 variants=options.variants,
                 gang=options.gang and mapped > 0,
                 within=options.within if mapped else (),
+                after=self.after,
+                rule=options.rule,
+                when=self.condition,
                 **fields,
             )
         )

@@ -14,6 +14,7 @@ from typing import Any
 
 from headway.domain.resources import Demand, Node
 from headway.domain.results import Ref
+from headway.domain.rules import RULES
 from headway.domain.task import MOST_VARIANTS, Variant
 from headway.domain.units import MILLI
 from headway.domain.where import parse_where
@@ -25,6 +26,7 @@ from headway.domain.workflow import (
     Retry,
     TaskSpec,
     Value,
+    When,
     Workflow,
     outputs_of,
     parents,
@@ -41,8 +43,9 @@ _INT64 = 2**63
 _WORKFLOW_FIELDS = ("name", "tasks", "result", "tenant", "weight")
 _TASK_FIELDS = (
     "name", "function", "shell", "args", "kwargs", "mapped", "demand", "estimate", "priority", "retry",
-    "timeout", "at_most_once", "where", "restart", "variants", "gang", "within",
+    "timeout", "at_most_once", "where", "restart", "variants", "gang", "within", "after", "rule", "when",
 )  # fmt: skip
+_WHEN_FIELDS = ("task", "be")
 _VARIANT_FIELDS = ("demand", "estimate", "where")
 _DEMAND_FIELDS = ("cpu", "memory", "gpu", "other", "rates")
 _NODE_FIELDS = ("name", "cpu", "memory", "gpus", "other", "labels")
@@ -297,7 +300,12 @@ def _spec_to_json(spec: TaskSpec) -> dict[str, Any]:
         ("at_most_once", False),
         ("restart", None),
         ("gang", False),
+        ("rule", RULES[0]),
     )
+    if spec.after:
+        tree["after"] = list(spec.after)
+    if spec.when is not None:
+        tree["when"] = {"task": spec.when.task, "be": spec.when.be}
     tree.update(
         (name, getattr(spec, name)) for name, usual_value in plain if getattr(spec, name) != usual_value
     )
@@ -358,7 +366,20 @@ def _spec_from_json(tree: Any, where: str) -> TaskSpec:
             _text(label, f"{where}.within[{i}]")
             for i, label in enumerate(_list(fields.get("within", []), f"{where}.within"))
         ),
+        after=tuple(
+            _text(name, f"{where}.after[{i}]")
+            for i, name in enumerate(_list(fields.get("after", []), f"{where}.after"))
+        ),
+        rule=_text(fields.get("rule", RULES[0]), f"{where}.rule"),
+        when=_when_from_json(fields.get("when"), f"{where}.when"),
     )
+
+
+def _when_from_json(tree: Any, where: str) -> When | None:
+    if tree is None:
+        return None
+    fields = _object(tree, _WHEN_FIELDS, where)
+    return When(_text(fields.get("task"), f"{where}.task"), _flag(fields.get("be", True), f"{where}.be"))
 
 
 def variant_to_json(variant: Variant) -> dict[str, Any]:
@@ -492,6 +513,14 @@ def _check_spec(workflow: Workflow, spec: TaskSpec, values: Mapping[str, Ref] | 
         )
     if spec.within and not spec.gang:
         raise Invalid(f"{who} says within, but is no gang", hint="add gang, or say where")
+    if spec.rule not in RULES:
+        raise Invalid(f"{who} has the rule {spec.rule!r}", hint=nearest(spec.rule, RULES))
+    if spec.gang and spec.rule != RULES[0]:
+        raise Invalid(f"{who} cannot be a gang and have the rule {spec.rule}", hint="drop one of the two")
+    if spec.when is not None and workflow[spec.when.task].mapped:
+        raise Invalid(
+            f"{who}: its condition {spec.when.task!r} is a mapped task", hint="let one task say yes or no"
+        )
     if spec.mapped > len(spec.args):
         raise Invalid(
             f"{who} iterates {spec.mapped} arguments but has {len(spec.args)}", hint='lower "mapped"'

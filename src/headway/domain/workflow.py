@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from headway.domain.resources import Demand
+from headway.domain.rules import RULES
 from headway.domain.task import Variant
 from headway.domain.units import MILLI, SECOND
 from headway.domain.where import Where
@@ -62,6 +63,14 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class When:
+    """What a task runs for: the result of another one, `True` or `False`, must be this."""
+
+    task: str
+    be: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class TaskSpec:
     """One node of the graph; when mapped it becomes one task for each item.
 
@@ -81,6 +90,9 @@ class TaskSpec:
         where: What the labels of its node must say, in canonical text (`domain.where`).
         restart: Microseconds that an attempt needs before it goes on from a checkpoint, or None if it is to be learned.
         variants: The ways in which it may run, at least two, or none; demand, estimate and `where` are those of the first.
+        after: Tasks that it waits for without taking their results.
+        rule: What must be true of all that it waits for, so that it runs: one of `RULES`.
+        when: The condition on which it runs, whatever the rule; None for no condition.
         gang: Of a mapped task: its items are a gang (`domain.task.Gang`), and `within` is what must be the same for all.
     """
 
@@ -101,6 +113,9 @@ class TaskSpec:
     variants: tuple[Variant, ...] = ()
     gang: bool = False
     within: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    rule: str = RULES[0]
+    when: When | None = None
 
     @property
     def ways(self) -> tuple[Variant, ...]:
@@ -153,8 +168,11 @@ def outputs_of(arg: Arg | None) -> list[Output]:
 
 
 def parents(spec: TaskSpec) -> list[str]:
-    """Names of the tasks whose results this one takes, each once, in reading order."""
+    """Names of the tasks that this one waits for, each once: those whose results it takes, `after`, its condition."""
     seen: dict[str, None] = {}
     for arg in (*spec.args, *(value for _, value in spec.kwargs)):
         seen.update((output.task, None) for output in outputs_of(arg))
+    seen.update((name, None) for name in spec.after)
+    if spec.when is not None:
+        seen[spec.when.task] = None
     return list(seen)

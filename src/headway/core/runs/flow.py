@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from headway.core.runs import gates
 from headway.core.runs.graph import ALL, ITEM, Step
 from headway.core.runs.run import AFTER_MOST, EMPTY, GATHER_MOST, KNOWN, OFFERED, UNACKED, Run
-from headway.core.runs.states import CANCELLED, DEAD, FAILED, LIVE, RERUNNABLE, UNKNOWN, WAITING
+from headway.core.runs.states import CANCELLED, DEAD, FAILED, FINISHED, LIVE, RERUNNABLE, UNKNOWN, WAITING
 from headway.domain.results import Ref
+from headway.domain.rules import GO, SKIP
 from headway.domain.workflow import ListOf, Output, Value
 from headway.errors import Invalid
 
@@ -42,6 +44,7 @@ def begin(run: Run, now: int) -> None:
     for step in run.steps:
         if step.items and not step.blocked:
             free(run, step, run.rows_of(step))
+    settle(run, now)
 
 
 # ── offers ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -66,6 +69,9 @@ def withdraw(run: Run, step: Step, row: int, reason: str) -> None:
 
 def free(run: Run, step: Step, rows: Iterable[int]) -> None:
     """Queue the rows that wait for nothing any more; one looked ahead is with the scheduler already."""
+    if step.ruled:
+        run.agenda.append(("judge", step))
+        return
     for row in rows:
         if run.state[row] == WAITING and not run.waits[row]:
             run.set(step, row, "ready")
@@ -169,6 +175,8 @@ def finish(run: Run, step: Step, row: int, ref: Ref) -> None:
     step.left -= 1
     for number, kind in step.children:
         child = run.steps[number]
+        if child.ruled:
+            run.agenda.append(("judge", child))
         if kind == ITEM and child.items:
             there = child.base + row - step.base
             run.waits[there] -= 1
@@ -180,14 +188,20 @@ def finish(run: Run, step: Step, row: int, ref: Ref) -> None:
         look_ahead(run, step, row, renew=True)
 
 
-def end(run: Run, step: Step, row: int, what: str, reason: str, now: int) -> None:
-    """End a live row in a dead state (`fail`, `cancel`, `skip`, `lose`) and skip all that needs it."""
+def end(run: Run, step: Step, row: int, what: str, reason: str, now: int, *, unwanted: bool = False) -> None:
+    """End a live row in a dead state (`fail`, `cancel`, `skip`, `lose`) and skip all that needs it.
+
+    Args:
+        unwanted: A condition or a rule said no: nothing has failed, and what needs it is skipped for that.
+    """
     stack = [(step, row, what)]
     while stack:
         step, row, what = stack.pop()
         if run.state[row] not in LIVE:
             continue
         run.set(step, row, what)
+        if unwanted:
+            run.flags[row] |= gates.UNWANTED
         run.ended_at[row] = now
         run.progress.pop(row, None)
         withdraw(run, step, row, reason)
@@ -199,7 +213,9 @@ def _heirs(run: Run, step: Step, row: int) -> Iterable[tuple[Step, int]]:
     """Rows that cannot run without this one."""
     for number, kind in step.children:
         child = run.steps[number]
-        if kind == ALL:
+        if child.ruled and not (child.spec.when is not None and child.spec.when.task == step.spec.name):
+            run.agenda.append(("judge", child))
+        elif kind == ALL:
             if not child.doomed:
                 child.doomed = True
                 for there in run.rows_of(child):
@@ -226,6 +242,9 @@ def settle(run: Run, now: int) -> None:
         if what == "grow":
             _grow(run, step, now)
             continue
+        if what == "judge":
+            _judge(run, step, now)
+            continue
         for number, kind in step.children:
             child = run.steps[number]
             if kind == ALL:
@@ -237,6 +256,8 @@ def settle(run: Run, now: int) -> None:
                 rows = [child.base + index for index in (child.some or {})[step.index]]
                 for row in rows:
                     run.waits[row] -= 1
+            if child.spec.when is not None and child.spec.when.task == step.spec.name:
+                _ask(run, child, now)
             if child.items is None:
                 _grow(run, child, now)
             elif not child.blocked and child.items:
@@ -244,6 +265,34 @@ def settle(run: Run, now: int) -> None:
         if not step.depth % RENEW and step.children and step.items:
             look_ahead(run, step, step.base + step.rows - 1, renew=True)
     run.agenda.clear()
+
+
+def _ask(run: Run, step: Step, now: int) -> None:
+    """Its condition is known: skip the step if it does not hold."""
+    asked = run.names[step.spec.when.task] if step.spec.when is not None else step
+    if run.state[asked.base] == FINISHED and gates.condition(run, step) == SKIP:
+        for row in run.rows_of(step):
+            end(run, step, row, "skip", "its condition does not hold", now, unwanted=True)
+
+
+def _judge(run: Run, step: Step, now: int) -> None:
+    """Ask the rule of a step for each of its rows that waits: queue it, skip it, or leave it waiting."""
+    if step.items is None:
+        _grow(run, step, now)
+    for row in run.rows_of(step):
+        if run.state[row] != WAITING:
+            continue
+        found = gates.verdict(run, step, row)
+        if found == SKIP:
+            # A map whose list will never be there is skipped for that, not by its rule.
+            unwanted = step.items is not None or not gates.ends_of(run, step, row).failed
+            end(run, step, row, "skip", f"its rule {step.spec.rule} does not hold", now, unwanted=unwanted)
+        elif found == GO:
+            run.set(step, row, "ready")
+            if not run.flags[row] & OFFERED:
+                offer(run, step, row)
+                if step.children:
+                    look_ahead(run, step, row)
 
 
 def _grow(run: Run, step: Step, now: int) -> None:
@@ -266,7 +315,7 @@ def _grow(run: Run, step: Step, now: int) -> None:
         step.base, step.rows, step.left = run.grow(length), length, length
         run.count_waits(step)
         _skip_orphans(run, step, now)
-        if not step.blocked:
+        if not step.blocked or step.ruled:
             free(run, step, run.rows_of(step))
         if _levels(run, step) < LOOK_AHEAD:
             for row in run.rows_of(step):
@@ -290,6 +339,8 @@ def _finish_empty(run: Run, step: Step, now: int) -> None:
 
 def _skip_orphans(run: Run, step: Step, now: int) -> None:
     """Of a map that just grew: skip the items whose own parent is dead already."""
+    if step.ruled:
+        return
     if any(kind != ALL and run.has_dead(run.steps[parent]) for parent, kind in step.parents):
         for row in run.rows_of(step):
             if any(run.state[other] in DEAD for _, other in run.parents_of(step, row)):
@@ -346,6 +397,7 @@ def rerun(run: Run, now: int) -> int:
     chosen = [(step, row) for step, row in run.all_rows() if run.state[row] in RERUNNABLE]
     for step, row in chosen:
         run.set(step, row, "rerun")
+        run.flags[row] &= ~gates.UNWANTED
         # The scheduler may have forgotten the task, and then counts its attempts from 1 again.
         run.ended_at[row] = run.started[row] = run.took[row] = run.fence[row] = run.attempt[row] = 0
         run.errors.pop(row, None)
@@ -356,10 +408,14 @@ def rerun(run: Run, now: int) -> int:
     run.recount()
     if run.counts[UNKNOWN]:
         for step, row in chosen:
-            if any(run.state[parent] in DEAD for _, parent in run.parents_of(step, row)):
+            if not step.ruled and any(run.state[parent] in DEAD for _, parent in run.parents_of(step, row)):
                 end(run, step, row, "skip", "what it needs has failed", now)
     for step in run.steps:
-        if step.items is None:
+        if step.spec.when is not None:
+            _ask(run, step, now)
+        if step.ruled:
+            run.agenda.append(("judge", step))
+        elif step.items is None:
             run.agenda.append(("grow", step))
         elif not step.blocked and step.items:
             free(run, step, run.rows_of(step))

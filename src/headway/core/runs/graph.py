@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from headway.domain.rules import RULES
 from headway.domain.workflow import Arg, ListOf, Output, TaskSpec, Workflow, outputs_of
 
 ALL, ITEM, SOME = 0, 1, 2
@@ -53,6 +54,16 @@ class Step:
     @property
     def mapped(self) -> bool:
         return self.spec.mapped > 0
+
+    @property
+    def ruled(self) -> bool:
+        """Whether a rule other than `all_success` says when it runs: `gates.verdict` is asked, not the counters."""
+        return self.spec.rule != RULES[0]
+
+    @property
+    def gated(self) -> bool:
+        """Whether it may be skipped though nothing failed, so that nobody may start it ahead."""
+        return self.spec.when is not None or self.spec.rule != RULES[0]
 
     @property
     def plural(self) -> bool:
@@ -109,6 +120,8 @@ def _edges(spec: TaskSpec, names: dict[str, Step]) -> tuple[dict[int, int], dict
                         listed.append(row)
     for _, arg in spec.kwargs:
         _gather(arg, names, add)
+    for name in (*spec.after, *((spec.when.task,) if spec.when is not None else ())):
+        add(names[name].index, ALL)
     return edges, {parent: sorted(set(rows)) for parent, rows in some.items() if edges[parent] == SOME}
 
 

@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from headway.core.runs import gates
 from headway.core.runs.graph import ALL, ITEM, Step, build
 from headway.core.runs.states import (
     CANCELLED,
@@ -23,6 +24,7 @@ from headway.core.runs.states import (
     ImpossibleMove,
 )
 from headway.domain.results import Ref
+from headway.domain.rules import GO, WAIT
 from headway.domain.workflow import Workflow
 from headway.errors import NotFound
 
@@ -35,6 +37,8 @@ AFTER_MOST = 4
 #: A gather over more tasks than this is offered when it is ready, not before.
 GATHER_MOST = 16
 
+#: What a task whose rule lets it run is given in place of a result that is not there.
+NOTHING = Ref("json", None, 4, None, "None")
 #: What a map over nothing results in.
 EMPTY = Ref("json", [], 2, 0, "[]")
 
@@ -168,6 +172,8 @@ class Run:
 
     def is_free(self, step: Step, row: int) -> bool:
         """Whether all that the row waits for has finished."""
+        if step.ruled:
+            return gates.verdict(self, step, row) == GO
         return step.items is not None and not step.blocked and not self.waits[row]
 
     def parents_of(self, step: Step, row: int) -> Iterator[tuple[Step, int]]:
@@ -182,7 +188,9 @@ class Run:
                     yield parent, other
 
     def unfinished(self, step: Step, row: int) -> list[tuple[Step, int]] | None:
-        """The rows this one still waits for, or None if they are too many to look ahead."""
+        """The rows this one still waits for, or None if they are too many to look ahead, or it may be skipped."""
+        if step.gated and not self.is_free(step, row):
+            return None
         found: list[tuple[Step, int]] = []
         index = row - step.base
         state = self.state
@@ -205,15 +213,16 @@ class Run:
         """Results that are there, by the name of their task (`train[3]`); those of a gather all together."""
         inputs: dict[str, Ref] = {}
         index = row - step.base
+        absent = NOTHING if step.ruled else None
         for number, kind in step.parents:
             parent = self.steps[number]
             if kind == ITEM and parent.plural:
-                ref = self.ref(parent.base + index)
+                ref = self.ref(parent.base + index) or absent
                 if ref is not None:
                     inputs[f"{parent.spec.name}[{index}]"] = ref
             elif kind in (ALL, ITEM) or number in (step.needed_by or {}).get(index, ()):
                 for other in self.rows_of(parent):
-                    ref = self.ref(other)
+                    ref = self.ref(other) or absent
                     if ref is not None:
                         inputs[self.name_of(parent, other)] = ref
         return inputs
@@ -244,9 +253,15 @@ class Run:
             step.left = step.rows - self.state.count(FINISHED, low, high)
             alls = [self.steps[parent] for parent, kind in step.parents if kind == ALL]
             step.blocked = sum(1 for parent in alls if parent.left)
-            step.doomed = any(self.has_dead(parent) for parent in alls)
+            step.doomed = any(self.has_dead(parent) for parent in self.dooming(step, alls))
             if step.items is not None and step.left:
                 self.count_waits(step)
+
+    def dooming(self, step: Step, alls: list[Step]) -> list[Step]:
+        """Of the parents on ALL edges those whose failure skips the step: under a rule only its condition."""
+        if not step.ruled:
+            return alls
+        return [] if step.spec.when is None else [self.names[step.spec.when.task]]
 
     def has_dead(self, step: Step) -> bool:
         return any(self.state.find(code, step.base, step.base + step.rows) >= 0 for code in DEAD)
@@ -291,6 +306,9 @@ class Run:
             assert self.flags[row] & OFFERED, f"{story}: but nobody was told"
         if state == WAITING:
             assert not self.is_free(step, row), f"{story}: but waits for nothing"
+            if step.ruled:
+                assert gates.verdict(self, step, row) == WAIT, f"{story}: its rule was not asked"
+                return
             dead = [
                 self.id_of(*parent) for parent in self.parents_of(step, row) if self.state[parent[1]] in DEAD
             ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from headway.core.runs import gates
 from headway.core.runs.graph import Step
 from headway.core.runs.run import Run
 from headway.core.runs.states import DEAD, FINISHED, LIVE, QUEUED, RUNNING, SKIPPED, STATES
@@ -122,7 +123,16 @@ def error_of(run: Run, step: Step, row: int, *, full: bool = False) -> dict[str,
 def _blame(run: Run, step: Step, row: int) -> str:
     """Up the dead parents to the task that did not skip but fail."""
     seen = 0
+    own = gates.why_skipped(run, step, row) if run.flags[row] & gates.UNWANTED else None
+    if own is not None:
+        return own
     while run.state[row] == SKIPPED:
+        if (
+            seen
+            and run.flags[row] & gates.UNWANTED
+            and (own := gates.why_skipped(run, step, row)) is not None
+        ):
+            return f"it needs {run.id_of(step, row)}, which is skipped: {own}"
         found = next((other for other in run.parents_of(step, row) if run.state[other[1]] in DEAD), None)
         if found is None:
             break

@@ -6,12 +6,13 @@ task will give is not known before it ran, so it is said, or reckoned as one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
 from headway.core.capacity.estimates import UNKNOWN
 from headway.domain.results import Ref
+from headway.domain.rules import SKIP, Ends, judge
 from headway.domain.task import Gang, Task
 from headway.domain.units import show_time
 from headway.domain.workflow import Output, TaskSpec, Value, Workflow, parents
@@ -48,7 +49,10 @@ def read(
     notes: list[str] = []
     counts: dict[str, int] = {}
     jobs: list[Job] = []
+    left_out = _left_out(workflow, notes)
     for spec in workflow.tasks:
+        if spec.name in left_out:
+            continue
         length = durations.get(spec.name, spec.estimate)
         if length is None:
             notes.append(f"nobody says how long {spec.name} takes: reckoned as {show_time(UNKNOWN)}")
@@ -57,9 +61,30 @@ def read(
         takes = UNKNOWN if length is None else length
         others = tuple(UNKNOWN if v.estimate is None else v.estimate for v in spec.variants[1:])
         ways = (takes, *others) if others else ()
-        made = (_job(workflow, spec, index, counts, takes) for index in range(counts.get(spec.name, 1)))
+        made = (
+            _job(workflow, spec, index, counts, takes, left_out) for index in range(counts.get(spec.name, 1))
+        )
         jobs += [replace(job, durations=ways) for job in made]
     return Trace.of(workflow.name, jobs), notes
+
+
+def _left_out(workflow: Workflow, notes: list[str]) -> set[str]:
+    """What does not run if every condition holds and nothing fails: the other branches, and what waits for a failure."""
+    found: set[str] = set()
+    asked: dict[str, None] = {}
+    for spec in workflow.tasks:
+        before = [name for name in parents(spec) if spec.when is None or name != spec.when.task]
+        skipped = sum(name in found for name in before)
+        if spec.when is not None:
+            asked[spec.when.task] = None
+        if (spec.when is not None and (not spec.when.be or spec.when.task in found)) or (
+            judge(spec.rule, Ends(done=len(before) - skipped, skipped=skipped)) == SKIP
+        ):
+            found.add(spec.name)
+    notes += [f"whether {name} is true is not known before the run: reckoned as true" for name in asked]
+    if found:
+        notes.append(f"not run if so, and if nothing fails: {', '.join(sorted(found))}")
+    return found
 
 
 def _count(spec: TaskSpec, values: Mapping[str, Ref], counts: Mapping[str, int], said: Mapping[str, int],
@@ -75,10 +100,13 @@ def _count(spec: TaskSpec, values: Mapping[str, Ref], counts: Mapping[str, int],
     return 1
 
 
-def _job(workflow: Workflow, spec: TaskSpec, index: int, counts: Mapping[str, int], length: int) -> Job:
+def _job(workflow: Workflow, spec: TaskSpec, index: int, counts: Mapping[str, int], length: int, left_out: Collection[str]
+) -> Job:  # fmt: skip
     run = workflow.name
     after: dict[str, None] = {}
     for parent in parents(spec):
+        if parent in left_out:
+            continue
         if parent not in counts:
             after[f"{run}/{parent}"] = None
         elif spec.mapped and item_by_item(spec, parent):
