@@ -6,7 +6,7 @@ import pytest
 
 from headway import task, when, workflow
 from headway.api import simulate
-from headway.errors import Invalid
+from headway.errors import HeadwayError, Invalid
 
 seen: list[str] = []
 
@@ -77,6 +77,19 @@ def test_a_simulation_reckons_the_first_branch_and_no_failure() -> None:
     assert "whether when is true is not known before the run" in found
     assert "not run if so, and if nothing fails: discard" in found
     assert "not run if so, and if nothing fails: alarm" in str(simulate(troubled))
+
+
+@workflow
+def parts(x: int) -> object:
+    good = measure(x)["good"]
+    return when(good, lambda: measure(x)["good"], otherwise=lambda: discard(x))
+
+
+def test_a_run_agrees_with_a_plain_call() -> None:
+    for x, flow in ((1, branches), (3, branches), (1, parts), (3, parts)):
+        assert flow.run(x) == flow(x), (x, flow)
+    with pytest.raises(HeadwayError, match="ValueError: no"):
+        troubled.run()
 
 
 def test_what_makes_no_sense_is_refused() -> None:

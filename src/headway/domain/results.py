@@ -8,6 +8,9 @@ from typing import Any
 #: A value whose pickle is larger than this lies in the blob store and never travels in a message or a journal row.
 INLINE_LIMIT = 4096
 
+#: Kind of a reference that stands among the inputs of a task for a result that is not there: None, and so is each part of it.
+ABSENT = "absent"
+
 
 @dataclass(frozen=True, slots=True)
 class Ref:

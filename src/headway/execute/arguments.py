@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from headway.domain.results import Ref
+from headway.domain.results import ABSENT, Ref
 from headway.errors import Invalid
 
 #: Result references by producer name, as JSON; None is the result of an earlier member of the lease.
@@ -46,6 +46,8 @@ class Values:
     def get(self, tree: Mapping[str, Any]) -> Any:
         """A value of its own for the caller."""
         kind = tree.get("kind", "json")
+        if kind == ABSENT:
+            return None
         if kind == "json":
             data = tree.get("data")
             return data if type(data) in _CONSTANT else copy.deepcopy(data)
@@ -137,7 +139,10 @@ class Arguments:
         if "value" in tree:
             return self._values.get(self._literal(tree["value"]))
         if "output" in tree:
-            return select(self._output(tree["output"], inputs), tree.get("path", ()))
+            path = tree.get("path", ())
+            if path and _is_absent(inputs, tree["output"], path):
+                return None
+            return select(self._output(tree["output"], inputs), path)
         if "list" in tree:
             return [self._build(part, inputs) for part in tree["list"]]
         if "tuple" in tree:
@@ -154,6 +159,8 @@ class Arguments:
             name, path = tree["output"], tuple(tree.get("path", ()))
             own = f"{name}[{item}]"
             if own in inputs:
+                if _is_absent(inputs, own, ()):
+                    return None
                 return select(self._values.get(_there(inputs, own)), path)
             whole = _there(inputs, name)
             if "*" in whole:
@@ -175,6 +182,13 @@ class Arguments:
     def _literal(self, key: str) -> Mapping[str, Any]:
         ref: Mapping[str, Any] = self._refs[key]
         return ref
+
+
+def _is_absent(inputs: Inputs, name: str, path: Sequence[str | int]) -> bool:
+    """Whether the task that the part is of gave nothing: of a mapped one, its item."""
+    own = f"{name}[{path[0]}]" if path and name not in inputs else name
+    ref = inputs.get(own)
+    return ref is not None and ref.get("kind") == ABSENT
 
 
 def _there(inputs: Inputs, name: str) -> Mapping[str, Any]:

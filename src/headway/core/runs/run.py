@@ -23,7 +23,7 @@ from headway.core.runs.states import (
     WAITING,
     ImpossibleMove,
 )
-from headway.domain.results import Ref
+from headway.domain.results import ABSENT, Ref
 from headway.domain.rules import GO, WAIT
 from headway.domain.workflow import Workflow
 from headway.errors import NotFound
@@ -38,7 +38,7 @@ AFTER_MOST = 4
 GATHER_MOST = 16
 
 #: What a task whose rule lets it run is given in place of a result that is not there.
-NOTHING = Ref("json", None, 4, None, "None")
+NOTHING = Ref(ABSENT, None, 0, None, "None")
 #: What a map over nothing results in.
 EMPTY = Ref("json", [], 2, 0, "[]")
 
