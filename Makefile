@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install  ## train a model through the real service, kill it in mid-run, see it resume
 	$(BIN)/headway demo $(ARGS)
 
-test: install  ## the tests (under 8 minutes on 2 cores); ARGS='-k engine' picks some
+test: install  ## the tests (some 8 minutes on 2 cores); ARGS='-k engine' picks some
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 test-fast: install  ## the same without the slow ones and the killers
