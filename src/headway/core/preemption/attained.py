@@ -8,10 +8,8 @@ most once a queue. This is the discretised two-dimensional LAS of Tiresias (Gu e
 from __future__ import annotations
 
 from headway.core.ordering import ByAttained
-from headway.core.placement.space import Space
-from headway.core.preemption.choose import Allowance, Burden, Candidate, Steps, fewest
+from headway.core.preemption.choose import Burden, fewest
 from headway.core.preemption.costs import price
-from headway.core.queue import Shape
 from headway.core.state import Entry, Lease
 from headway.core.world import World
 
@@ -19,20 +17,11 @@ from headway.core.world import World
 class ByService:
     """The rule behind `attained`."""
 
+    #: The fewest; of equally few the highest queues, then the cheapest.
+    choose = staticmethod(fewest)
+
     def __init__(self, order: ByAttained) -> None:
         self.order = order
-
-    def choose(
-        self,
-        space: Space,
-        shape: Shape,
-        able: list[Candidate],
-        allowance: Allowance,
-        steps: Steps,
-        most: int | None,
-    ) -> list[Candidate] | None:
-        """The fewest; of equally few the highest queues, then the cheapest."""
-        return fewest(space, shape, able, allowance, steps, most)
 
     def rate(self, world: World, entry: Entry, lease: Lease, now: int) -> tuple[Burden | None, int | None]:
         """Behind is who stands in a higher queue by now."""

@@ -96,8 +96,18 @@ def fewest(
     return found if found is not None and (most is None or len(found) <= most) else None
 
 
-def greedy(space: Space, shape: Shape, able: list[Candidate], allowance: Allowance) -> list[Candidate] | None:
-    """Those of least burden first until the task fits, then without those it does not need, the last ones first."""
+def greedy(
+    space: Space,
+    shape: Shape,
+    able: list[Candidate],
+    allowance: Allowance,
+    steps: Steps,
+    most: int | None = None,
+) -> list[Candidate] | None:
+    """Those of least burden first until the task fits, then without those it does not need, the last ones first.
+
+    It is asked as `fewest` is; neither `steps` nor `most` bounds it, as the order alone decides.
+    """
     room = Imagined(space)
     short = _Short(room, shape)
     useful = sorted((one for one in able if short.helped_by(one.lease)), key=_by_burden)

@@ -15,11 +15,9 @@ lowest node.
 from __future__ import annotations
 
 from headway.core.ordering import ByRemaining
-from headway.core.placement.space import Space
-from headway.core.preemption.choose import Allowance, Burden, Candidate, Steps, greedy
+from headway.core.preemption.choose import Burden, greedy
 from headway.core.preemption.costs import price
 from headway.core.preemption.search import left
-from headway.core.queue import Shape
 from headway.core.state import Entry, Lease
 from headway.core.world import World
 from headway.domain.units import MILLI
@@ -28,20 +26,11 @@ from headway.domain.units import MILLI
 class ByLeft:
     """The rule behind `longer`."""
 
+    #: Those with most left first, whatever their number.
+    choose = staticmethod(greedy)
+
     def __init__(self, order: ByRemaining) -> None:
         self.order = order
-
-    def choose(
-        self,
-        space: Space,
-        shape: Shape,
-        able: list[Candidate],
-        allowance: Allowance,
-        steps: Steps,
-        most: int | None,
-    ) -> list[Candidate] | None:
-        """Those with most left first, whatever their number."""
-        return greedy(space, shape, able, allowance)
 
     def rate(self, world: World, entry: Entry, lease: Lease, now: int) -> tuple[Burden | None, int | None]:
         """Behind is what has so much more left that it gains. Time alone brings nobody there."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from headway.core.admission import gangs
 from headway.core.decisions import Reason
 from headway.core.placement.space import Imagined, Space, pick_devices
-from headway.core.preemption.choose import Burden, Candidate, Steps, burden_of
+from headway.core.preemption.choose import Allowance, Burden, Candidate, Steps, burden_of
 from headway.core.preemption.costs import price
 from headway.core.queue import Shape
 from headway.core.state import Entry, Lease
@@ -26,9 +26,7 @@ DOUBLINGS = 10
 #: May the lease be taken, and at what burden? Else from when on, if by itself.
 Rate = Callable[[Lease], tuple[Burden | None, int | None]]
 #: Chooses among what may be taken on one node.
-Choose = Callable[
-    [Space, Shape, list[Candidate], dict[tuple[int, str], int], Steps, int | None], list[Candidate] | None
-]
+Choose = Callable[[Space, Shape, list[Candidate], Allowance, Steps, int | None], list[Candidate] | None]
 
 
 class Plan(NamedTuple):

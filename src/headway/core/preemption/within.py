@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from headway.core.admission.line import admits, head_of_line
-from headway.core.placement.space import Space
 from headway.core.preemption.attained import ByService
-from headway.core.preemption.choose import Allowance, Burden, Candidate, Steps
+from headway.core.preemption.choose import Burden
 from headway.core.preemption.longer import ByLeft
 from headway.core.preemption.search import (
     PAUSE,
     SEARCHES,
+    Choose,
     Rate,
     carry_out,
     earlier,
@@ -35,16 +35,9 @@ from headway.core.world import World
 class Rule(Protocol):
     """Who stands behind whom."""
 
-    def choose(
-        self,
-        space: Space,
-        shape: Shape,
-        able: list[Candidate],
-        allowance: Allowance,
-        steps: Steps,
-        most: int | None,
-    ) -> list[Candidate] | None:
-        """Whom to take on one node; see `choose.fewest`."""
+    @property
+    def choose(self) -> Choose:
+        """Whom to take on one node."""
         ...
 
     def rate(self, world: World, entry: Entry, lease: Lease, now: int) -> tuple[Burden | None, int | None]:
