@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headway.core.events import QuotaSet
+from headway.domain.limits import Quota
 from headway.domain.units import SECOND
 from headway.sim.arrivals import Arrivals
 from headway.sim.calibration import Calibration
@@ -154,6 +156,35 @@ def test_the_budget_bounds_what_is_tried() -> None:
     assert found["r/c"].p90 == 10 * SECOND
     assert found["r/t299"].p90 is None
     assert found["r/t299"].horizon > h.now
+
+
+def test_a_larger_quota_is_told_where_the_quota_keeps_a_task() -> None:
+    h = Harness(order="fcfs", train_span=0)
+    h.join(node("n1", 8))
+    h.apply(QuotaSet("default", Quota(nominal=(("cpu", 1000),))))
+    h.offer(task("a", seconds=30))
+    h.started("a")
+    h.offer(task("b", seconds=10))
+    assert predict(h.engine.snapshot(), 0, exact(), ["r/b"], scenarios=8)["r/b"].p50 == 30 * SECOND
+    (quota,) = (t for t in tried(h.engine.snapshot(), 0, exact(), "r/b") if t.kind == "quota")
+    assert (quota.start, quota.price) == (0, 0)
+    assert "tenant default" in quota.text
+
+
+def test_each_variant_has_its_own_time_and_is_tried_alone() -> None:
+    ways = ({"gpu": 1, "seconds": 10}, {"cpu": 2, "seconds": 60})
+    h = Harness(order="fcfs", train_span=0)
+    h.join(node("n1", 2, gpus=1))
+    h.offer(task("busy", cpu=1, gpu=1, seconds=30))
+    h.started("busy")
+    h.offer(task("either", variants=ways))
+    future = Future(h.engine.snapshot(), 0, exact(), 1).run_on()
+    (record,) = (r for r in future.records if r.job.task.id == "r/either")
+    assert (record.started, record.ended - record.started) in [
+        (30 * SECOND, 10 * SECOND),
+        (30 * SECOND, 60 * SECOND),
+    ]
+    assert record.job.durations == (10 * SECOND, 60 * SECOND)
 
 
 # ── experience ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -21,6 +21,7 @@ from headway.core.events import (
     NodeJoined,
     OverrideApplied,
     PolicySet,
+    QuotaSet,
     TaskEdited,
     TaskOffered,
     TaskWithdrawn,
@@ -31,6 +32,7 @@ from headway.core.placement import placements
 from headway.core.state import Entry, State
 from headway.domain.override import Override
 from headway.domain.resources import Demand
+from headway.domain.task import Task
 from headway.domain.units import MILLI, show_milli
 from headway.sim.experience import Experience
 from headway.sim.future import Future
@@ -50,7 +52,7 @@ class Change:
     """Something that may be done for a task.
 
     Attributes:
-        kind: `priority`, `boost`, `weight`, `share`, `end`, `smaller`, `placement` or `node`.
+        kind: `priority`, `boost`, `weight`, `share`, `quota`, `end`, `smaller`, `variant`, `placement` or `node`.
         text: For a reader.
         apply: Does it to an engine.
         lost: Microseconds of weighted work that it throws away by itself.
@@ -95,15 +97,20 @@ def candidates(engine: Engine, task: str, now: int) -> Iterator[Change]:
     entry = world.tasks[task]
     yield from _ranks(engine, entry, now)
     yield from _ends(engine, entry, now)
+    yield from _gate(engine, entry, now)
+    for way in entry.task.variants:
+        if len(entry.task.variants) > 1 and way.demand != entry.task.demand:
+            only = replace(entry.task, demand=way.demand, estimate=way.estimate, where=way.where, variants=())
+            yield Change("variant", f"let it run only as {way.demand}", _offered(only, entry.not_before))
     smaller = _halved(entry.task.demand)
-    if smaller is not None:
+    if smaller is not None and not entry.task.variants and entry.task.gang is None:
         said = entry.task.estimate
         less = replace(entry.task, demand=smaller, estimate=None if said is None else 2 * said)
         longer = world.remaining(entry) * entry.task.weight // MILLI
         yield Change(
             "smaller",
             f"ask for {smaller} instead, if it then takes twice as long",
-            lambda engine, now: engine.apply(TaskOffered(less, entry.not_before), now),
+            _offered(less, entry.not_before),
             lost=longer,
         )
     policy = world.policy
@@ -115,6 +122,11 @@ def candidates(engine: Engine, task: str, now: int) -> Iterator[Change]:
 
             yield Change("placement", f"place by {name} instead of {policy.placement.name}", placed)
     yield from _nodes(engine, entry)
+
+
+def _offered(task: Task, not_before: int) -> Callable[[Engine, int], None]:
+    """Says anew what it asks for."""
+    return lambda engine, now: engine.apply(TaskOffered(task, not_before), now)
 
 
 def _ranks(engine: Engine, entry: Entry, now: int) -> Iterator[Change]:
@@ -149,6 +161,25 @@ def _ranks(engine: Engine, entry: Entry, now: int) -> Iterator[Change]:
         "boost",
         "boost it above all others by an override",
         lambda engine, now: engine.apply(OverrideApplied(boost), now),
+    )
+
+
+def _gate(engine: Engine, entry: Entry, now: int) -> Iterator[Change]:
+    """A larger quota, if that is what keeps it."""
+    world, tenant = engine.world, entry.task.tenant
+    account = world.gates.accounts.get(tenant)
+    found = world.gates.refusal(world.queue, entry.shape, now, world.policy.strict) or entry.shape.shut
+    if account is None or found is None or found.kind != "quota":
+        return
+    more = dict(account.quota.nominal)
+    for name, amount in entry.shape.needs:
+        if name in account.pool.size:
+            more[name] = more.get(name, 0) + amount
+    raised = replace(account.quota, nominal=tuple(sorted(more.items())))
+    yield Change(
+        "quota",
+        f"raise the quota of tenant {tenant} by {entry.task.demand}",
+        lambda engine, now: engine.apply(QuotaSet(tenant, raised), now),
     )
 
 
@@ -210,7 +241,7 @@ def tried(
     """
     engine = Engine.restore(tree)
     entry = engine.world.tasks.get(task)
-    if entry is None or entry.state not in (State.QUEUED, State.HELD, State.CLAIMING):
+    if entry is None or entry.state not in (State.QUEUED, State.HELD, State.GATHERING, State.CLAIMING):
         return []
     changes = list(candidates(engine, task, now))
     size = len(tree["tasks"]) // 50

@@ -16,9 +16,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from headway.core.decisions import Recall, Stop
+from headway.core.decisions import Decision, Lost, Recall, Stop
 from headway.core.engine import Engine
 from headway.core.state import Entry, Lease, Member
+from headway.domain.resources import Demand
 from headway.domain.task import Task
 from headway.domain.units import MILLI
 from headway.sim.chance import Chance
@@ -29,7 +30,7 @@ from headway.sim.injected import Injected
 from headway.sim.simulate import Attempt, Machine, Record, Rules, Simulation
 from headway.sim.trace import Job, Trace
 
-#: Moments after which a future is not followed any further.
+#: Moments (and rounds of decisions) after which a future is not followed any further.
 MOMENTS = 20_000
 _FOREVER = 1 << 40
 
@@ -64,11 +65,8 @@ class Future(Simulation):
         if change is not None:
             change(engine, now)
         world = engine.world
-        jobs = [
-            Job(entry.task, _left_and_done(engine, experience, seed, entry, now))
-            for entry in world.tasks.values()
-        ]
-        coming = [Job(task, _newcomers(engine, experience, seed, task)) for task in newcomers]
+        jobs = [_present(engine, experience, seed, entry, now) for entry in world.tasks.values()]
+        coming = [_drawn(engine, experience, seed, task) for task in newcomers]
         nodes = tuple(space.node for space in world.nodes.all if not space.gone)
         saved = any(entry.done or (entry.member and entry.member.saved) for entry in world.tasks.values())
         super().__init__(
@@ -116,6 +114,7 @@ class Future(Simulation):
         record = self.by_id[member.entry.task.id]
         machine: Machine = self.machines[lease.space.name]
         attempt = Attempt(record, member.attempt, machine, lease.id, lease.devices)
+        attempt.variant = max(member.entry.variant, 0)
         self.attempts[record.job.task.id] = attempt
         machine.trains.setdefault(lease.id, deque()).append(attempt)
         self.stirred[lease.id] = machine
@@ -151,6 +150,11 @@ class Future(Simulation):
             self.open = 0
         super()._decide(now)
 
+    def _carry_out(self, decisions: list[Decision]) -> bool:
+        """Each round of decisions counts as a moment: an engine that never came to rest would be left alone too."""
+        self.moments -= 1
+        return super()._carry_out(decisions) and self.moments > 0
+
     def _begin(self, attempt: Attempt) -> None:
         super()._begin(attempt)
         task = attempt.record.job.task.id
@@ -158,6 +162,10 @@ class Future(Simulation):
             self.starts[task] = self.now
             if self.awaited is not None:
                 self._heard_of(task)
+
+    def _lost(self, decision: Lost) -> None:
+        if decision.task in self.by_id:  # else it had left the engine before the snapshot, with its node
+            super()._lost(decision)
 
     def _finished(self, record: Record) -> None:
         super()._finished(record)
@@ -173,20 +181,27 @@ class Future(Simulation):
             self.open = 0
 
 
-def _left_and_done(engine: Engine, experience: Experience, seed: int, entry: Entry, now: int) -> int:
-    """A processing time of the whole task; longer than what is kept of it and what it has run since."""
-    member = entry.member
-    world = engine.world
-    ran = world.work(member, now - member.started) if member is not None and member.started >= 0 else 0
-    total = experience.draw(
-        Chance(seed, entry.task.id), world.estimates, entry.family, entry.task.estimate, ran
-    )
+def _present(engine: Engine, experience: Experience, seed: int, entry: Entry, now: int) -> Job:
+    """A task of the snapshot: its whole processing time is longer than what is kept of it and what it has run since."""
+    member, world = entry.member, engine.world
+    job = _drawn(engine, experience, seed, entry.task)
+    if member is None or member.started < 0:
+        return job
+    ran = world.work(member, now - member.started)
+    chance = Chance(seed, entry.task.id)
+    total = experience.draw(chance, world.estimates, entry.family, entry.task.estimate, ran)
     if entry.done:  # so much of it is kept, and this attempt has the rest to do
         total = max(total, ran * MILLI // max(MILLI - entry.done, 1) + 1)
-    return total
+    ways = tuple(total if way == entry.variant else time for way, time in enumerate(job.durations))
+    return Job(entry.task, total, ways)
 
 
-def _newcomers(engine: Engine, experience: Experience, seed: int, task: Task) -> int:
+def _drawn(engine: Engine, experience: Experience, seed: int, task: Task) -> Job:
+    """A task that has not run, with its processing time in each of its variants."""
     estimates = engine.world.estimates
-    family = estimates.family(task.kind, task.demand)
-    return experience.draw(Chance(seed, task.id), estimates, family, task.estimate, 0)
+
+    def time(demand: Demand, said: int | None) -> int:
+        return experience.draw(Chance(seed, task.id), estimates, estimates.family(task.kind, demand), said, 0)
+
+    ways = tuple(time(way.demand, way.estimate) for way in task.variants)
+    return Job(task, time(task.demand, task.estimate), ways)
