@@ -19,7 +19,7 @@ from headway.execute.processes import birth, marked
 
 MARK = "HEADWAY_FAULTS"
 #: What is restarted by its supervisor when it dies.
-CHILDREN = ("broker", "service", "executor")
+CHILDREN = ("broker", "service", "executor", "follower")
 
 
 class CommandFailed(AssertionError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +74,28 @@ def test_a_killed_worker_costs_one_attempt_and_is_named(site: Site, workload: An
         for view in handle.tasks():
             if "/steady" in view["id"]:
                 assert attempts_of(client, view["id"]) == [(1, "worker_died"), (2, "finished")]
+
+
+def test_without_its_follower_a_service_places_tasks_and_why_says_what_is_missing(
+    site: Site, workload: Any, ledger: Path
+) -> None:
+    """Stopped first (it hangs), then killed: it is started again and catches up."""
+    site.up()
+    with site.client() as client:
+        handle, _ = begin(client, workload, ledger)
+        waiting = client.submit(workload.steadies, str(ledger), 5)
+        task = f"{waiting.id}/steady"
+        wait_for(lambda: client.why(task).get("predicted", {}).get("scenarios"), "a prediction", 30)
+        former = wait_for(lambda: site.pid("follower"), "a follower", 10)
+        os.kill(former, signal.SIGSTOP)
+        said = client.why(task)
+        assert said["state"] == "queued"
+        assert "follower did not answer" in said["predicted"]["unavailable"]
+        assert "predictions are not available right now" in said["text"]
+        assert handle.wait(90)["state"] == "finished", handle.view
+        assert waiting.wait(90)["state"] == "finished", waiting.view
+        site.kill(former)
+        site.next_pid("follower", former)
+        blocked = [client.submit(workload.steadies, str(ledger), 40) for _ in range(3)]
+        last = f"{blocked[-1].id}/steady"
+        wait_for(lambda: client.why(last).get("predicted", {}).get("scenarios"), "a prediction again", 60)

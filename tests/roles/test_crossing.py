@@ -8,7 +8,8 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from office import Office
+
+from .office import Office
 
 GRAPH: list[dict[str, Any]] = [
     {"name": "double", "function": "m:double", "args": [{"value": "v"}], "mapped": 1},

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from office import Office, make_roles
 
 from headway.errors import Conflict, Invalid, NotFound
+
+from .office import Office, make_roles
 
 
 def spec(name: str, *after: str, **fields: Any) -> dict[str, Any]:

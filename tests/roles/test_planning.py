@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from office import Office
 
 from headway.core.decisions import Reason
 from headway.core.engine import Engine
@@ -26,6 +25,8 @@ from headway.roles.scheduler import Scheduler
 from headway.settings import JointSettings
 from headway.solvers.__main__ import answer
 from tests.builders import Harness, node, task
+
+from .office import Office
 
 AIM = Aim(steps=20, every=0)
 

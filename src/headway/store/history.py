@@ -146,6 +146,8 @@ def _base(connection: sqlite3.Connection, role: int, keep: int) -> int:
     ).fetchall()
     if not known:
         return 0
+    if row(connection, role, 1) is not None:
+        known.append((0, 0))  # before the first entry there was nothing: a beginning like any snapshot
     base, end, used = known[0][0], known[0][0], 0
     for number, size in known[1:]:
         entries = connection.execute(

@@ -99,7 +99,7 @@ class Follower:
                 break
         else:
             first = next(iter(self._history.entries(SCHEDULER, 1)), None)
-            if first is not None and first.number != 1:
+            if kept if first is None else first.number != 1:
                 raise Unavailable(
                     "the journal does not reach back so far",
                     hint="what is older than its oldest snapshot has been compacted away",
