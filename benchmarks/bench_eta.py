@@ -28,7 +28,8 @@ from headway.sim.choice import Choice
 from headway.sim.cluster import Cluster, uniform
 from headway.sim.experience import Experience
 from headway.sim.injected import Injected
-from headway.sim.simulate import Attempt, Record, Rules, Simulation
+from headway.sim.records import Attempt, Record, Rules
+from headway.sim.simulate import Simulation
 from headway.sim.trace import Job, Trace
 from headway.sim.traces.swf import read
 from headway.sim.what_if import Prediction, predict, waiting

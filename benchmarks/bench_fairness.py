@@ -24,7 +24,8 @@ from headway.domain.resources import Demand, Node
 from headway.domain.task import Task
 from headway.domain.units import MILLI, SECOND
 from headway.sim.cluster import Cluster
-from headway.sim.simulate import Result, simulate
+from headway.sim.records import Result
+from headway.sim.simulate import simulate
 from headway.sim.trace import Job, Trace
 
 LIMIT = "<= 0.02"

@@ -16,7 +16,8 @@ from headway.domain.resources import Demand
 from headway.domain.task import Task
 from headway.domain.units import MILLI, SECOND
 from headway.sim.cluster import uniform
-from headway.sim.simulate import Result, Rules, simulate
+from headway.sim.records import Result, Rules
+from headway.sim.simulate import simulate
 from headway.sim.trace import Job, Trace
 
 JOBS, CLUSTER, EXPECTED = (

@@ -12,7 +12,8 @@ from pathlib import Path
 from benchmarks.references import Absent, Case, Outcome, all_met
 from headway.core.policy import DISCIPLINES
 from headway.sim.cluster import uniform
-from headway.sim.simulate import Result, Rules, simulate
+from headway.sim.records import Result, Rules
+from headway.sim.simulate import simulate
 from headway.sim.trace import Trace
 from headway.sim.traces import read_trace
 

@@ -22,7 +22,8 @@ from headway.domain.resources import Demand
 from headway.domain.task import Task
 from headway.domain.units import MILLI, SECOND
 from headway.sim.cluster import uniform
-from headway.sim.simulate import Rules, simulate
+from headway.sim.records import Rules
+from headway.sim.simulate import simulate
 from headway.sim.trace import Job, Trace
 
 REPLICATIONS = 10

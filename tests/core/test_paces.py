@@ -17,7 +17,8 @@ from headway.domain.units import MILLI, SECOND
 from headway.errors import Invalid
 from headway.sim.choice import Choice
 from headway.sim.cluster import Cluster
-from headway.sim.simulate import Rules, simulate
+from headway.sim.records import Rules
+from headway.sim.simulate import simulate
 from headway.sim.trace import Job, Trace
 from headway.sim.traces import read_trace
 from tests.builders import Harness, started, task

@@ -6,7 +6,7 @@ from typing import Any
 
 from headway.domain.units import SECOND
 from headway.sim.cluster import Cluster, uniform
-from headway.sim.simulate import Result
+from headway.sim.records import Result
 from headway.sim.trace import Job, Trace
 from tests import builders
 

@@ -10,8 +10,9 @@ from headway.core.joint.record import PlanRecord
 from headway.errors import Invalid
 from headway.sim.choice import Choice
 from headway.sim.cluster import uniform
+from headway.sim.records import Result
 from headway.sim.report import compare
-from headway.sim.simulate import Result, simulate
+from headway.sim.simulate import simulate
 from headway.sim.trace import Trace
 
 from .builders import job, trace

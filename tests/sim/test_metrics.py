@@ -10,7 +10,8 @@ from headway.domain.units import SECOND
 from headway.sim.cluster import Cluster, uniform
 from headway.sim.injected import Injected
 from headway.sim.metrics import curve, held_over_time, measure, waiting_over_time
-from headway.sim.simulate import Rules, simulate
+from headway.sim.records import Rules
+from headway.sim.simulate import simulate
 from tests.builders import node
 from tests.sim.builders import cores, job, trace
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headway.domain.units import SECOND
-from headway.sim.simulate import Rules, simulate
+from headway.sim.records import Rules
+from headway.sim.simulate import simulate
 from tests.sim.builders import cores, job, trace
 
 FREE = "preempt=longer, min_run=0, max_preemptions=1000, train_span=0"

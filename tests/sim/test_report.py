@@ -12,8 +12,8 @@ from headway.domain.units import SECOND
 from headway.errors import Invalid
 from headway.sim.charts import cdf, nice, short_time, time_marks
 from headway.sim.cluster import uniform
+from headway.sim.records import Rules
 from headway.sim.report import Comparison, compare
-from headway.sim.simulate import Rules
 from tests.sim.builders import cores, job, trace
 
 JOBS = trace(

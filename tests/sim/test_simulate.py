@@ -14,7 +14,8 @@ from headway.errors import Invalid
 from headway.sim.cluster import uniform
 from headway.sim.injected import Injected
 from headway.sim.metrics import utilisation
-from headway.sim.simulate import Result, Rules, simulate
+from headway.sim.records import Result, Rules
+from headway.sim.simulate import simulate
 from tests.sim.builders import cores, job, times, trace
 
 

@@ -33,8 +33,8 @@ from headway.roles.translate import (
 from headway.settings import load
 from headway.sim.cluster import Cluster, read_cluster
 from headway.sim.injected import Injected
+from headway.sim.records import Rules
 from headway.sim.report import Comparison, compare
-from headway.sim.simulate import Rules
 from headway.sim.trace import Trace, merged
 from headway.sim.traces import journal, read_trace
 from headway.sim.traces import workflow as workflows

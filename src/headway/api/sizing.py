@@ -11,7 +11,7 @@ from headway.core.capacity.forecast import FEW, forecast
 from headway.domain.units import SECOND
 from headway.errors import Invalid
 from headway.sim.injected import Injected
-from headway.sim.simulate import Rules
+from headway.sim.records import Rules
 from headway.sim.sizing import BUDGET, Plan, Target, plan, read_kinds
 from headway.sim.trace import Trace
 

@@ -106,7 +106,7 @@ def simulate(
     from headway.domain.units import parse_time
     from headway.errors import Invalid
     from headway.sim.injected import Injected
-    from headway.sim.simulate import Rules
+    from headway.sim.records import Rules
 
     def time(text: str | None, name: str) -> int | None:
         return None if text is None else parse_time(text, name)

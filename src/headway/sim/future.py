@@ -27,7 +27,8 @@ from headway.sim.choice import Choice
 from headway.sim.cluster import Cluster
 from headway.sim.experience import Experience
 from headway.sim.injected import Injected
-from headway.sim.simulate import Attempt, Machine, Record, Rules, Simulation
+from headway.sim.records import Attempt, Machine, Record, Rules
+from headway.sim.simulate import Simulation
 from headway.sim.trace import Job, Trace
 
 #: Moments (and rounds of decisions) after which a future is not followed any further.

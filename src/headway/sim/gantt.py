@@ -8,7 +8,7 @@ from html import escape
 from headway.domain.units import SECOND, show_time
 from headway.sim.charts import COLOURS, LEFT, RIGHT, WIDTH, short_time, svg, time_marks, x_mark
 from headway.sim.metrics import amounts, curve, main_resource
-from headway.sim.simulate import Result, Span
+from headway.sim.records import Result, Span
 
 #: Attempts that are drawn one by one, lanes that have room, and rows and stretches of the strips.
 BARS, LANES, STRIPS, STRETCHES = 600, 48, 32, 90

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from headway.domain.resources import Demand, Node
 from headway.domain.units import MILLI, SECOND
-from headway.sim.simulate import Record, Result
+from headway.sim.records import Record, Result
 
 Floats = npt.NDArray[np.float64]
 #: Seconds that a shorter task counts as in its bounded slowdown.

@@ -21,8 +21,8 @@ from headway.sim.metrics import (
 )
 
 if TYPE_CHECKING:
+    from headway.sim.records import Result
     from headway.sim.report import Comparison
-    from headway.sim.simulate import Result
 
 #: Stretches of time in a curve.
 BINS = 160

@@ -15,7 +15,8 @@ from headway.sim.injected import Injected
 from headway.sim.metrics import Metrics, measure
 from headway.sim.planning import Solvers, own
 from headway.sim.planning import notes as plan_notes
-from headway.sim.simulate import Result, Rules, simulate
+from headway.sim.records import Result, Rules
+from headway.sim.simulate import simulate
 from headway.sim.trace import Trace
 
 

@@ -22,7 +22,8 @@ from headway.sim.choice import Choice
 from headway.sim.cluster import Cluster, kind_of, read_tables
 from headway.sim.injected import Injected
 from headway.sim.metrics import amounts, ready
-from headway.sim.simulate import Rules, simulate
+from headway.sim.records import Rules
+from headway.sim.simulate import simulate
 from headway.sim.trace import Trace
 
 #: Simulations that a search may cost.
