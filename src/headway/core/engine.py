@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from headway.core import events, explain, invariants, snapshot, trains
+from headway.core import events, explain, invariants, snapshot, switching, trains
 from headway.core.admission import gangs, limits, windows
 from headway.core.branches import depth_of
 from headway.core.decisions import Decision, Reason, Stop
@@ -23,8 +23,9 @@ from headway.core.preemption import for_gangs, reclaim, victims, within
 from headway.core.preemption.budgets import Disruptions
 from headway.core.preemption.search import earlier
 from headway.core.preemption.terms import settle_terms
+from headway.core.settings import Settings
 from headway.core.state import Entry, Member, Move, State, refuse
-from headway.core.world import Settings, World
+from headway.core.world import World
 from headway.domain.budget import Budget
 from headway.domain.override import Override
 from headway.domain.resources import Demand
@@ -278,7 +279,7 @@ class Engine:
         if world.timers:
             trains.overdue(world, now)
         if world.plan is not None and not world.plan.over and world.plan.record.until <= now:
-            world.end_plan()
+            switching.end_plan(world)
 
     # ── nodes ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -533,7 +534,9 @@ class Engine:
 
     def _policy_set(self, event: events.PolicySet, now: int) -> None:
         place = self.world.policy.placement.name if event.placement is None else event.placement
-        self.world.rekey(Policy(event.order, event.discipline, place, depth_of(self.world.parents)))
+        switching.rekey(
+            self.world, Policy(event.order, event.discipline, place, depth_of(self.world.parents))
+        )
 
     def _mix_set(self, event: events.MixSet, now: int) -> None:
         wrong = [f"{count} of ({demand})" for demand, count in event.classes if count < 1]
@@ -541,13 +544,13 @@ class Engine:
             raise Invalid(
                 f"a mix with {wrong[0]}", hint="say how many tasks there are of each demand, at least one"
             )
-        self.world.expect(event.classes)
+        switching.expect(self.world, event.classes)
 
     def _plan_set(self, event: events.PlanSet, now: int) -> None:
         if event.plan is not None:
             event.plan.check()
         if self.world.policy.planned:
-            self.world.follow(event.plan)
+            switching.follow(self.world, event.plan)
         else:
             self.world.stale += 1
 
@@ -584,7 +587,7 @@ class Engine:
             policy = world.policy
             if policy.turns is not None and policy.turns.weighted:
                 depth = depth_of(parents)
-                world.rekey(Policy(policy.text, policy.discipline, policy.placement.name, depth))
+                switching.rekey(world, Policy(policy.text, policy.discipline, policy.placement.name, depth))
         if world.ledger is not None:
             world.ledger.reweigh(event.tenant)
 
@@ -607,14 +610,14 @@ class Engine:
             self.world.stale += 1
             return
         self.world.gates.set_quota(event.tenant, event.quota)
-        self.world.relimit(now)
+        switching.relimit(self.world, now)
 
     def _rate_set(self, event: events.RateSet, now: int) -> None:
         if event.limit is None and event.rate not in self.world.gates.rates:
             self.world.stale += 1
             return
         self.world.gates.set_rate(event.rate, event.limit)
-        self.world.relimit(now)
+        switching.relimit(self.world, now)
 
     def _override_applied(self, event: events.OverrideApplied, now: int) -> None:
         override = checked(event.override)

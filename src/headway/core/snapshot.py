@@ -24,8 +24,9 @@ from headway.core.placement.expected import Expected
 from headway.core.placement.space import Space
 from headway.core.policy import Policy
 from headway.core.preemption.budgets import Disruptions
+from headway.core.settings import Settings
 from headway.core.state import Claim, Entry, Lease, Member, Ousted, Past, Reservation, State
-from headway.core.world import Settings, World
+from headway.core.world import World
 from headway.domain.override import Override
 from headway.domain.resources import Demand, Node
 from headway.domain.task import Gang, Task, Variant

@@ -1,8 +1,8 @@
 """All that the engine knows, and the primitive changes to it: each keeps every collection in step with every
 task.
 
-`Engine` (what to do when) stands above, `trains` and `preemption` beside it; none of them touches a
-collection directly. The truth about what must hold is `core.invariants`.
+`Engine` (what to do when) stands above, `trains`, `preemption` and `switching` (other rules while tasks wait) beside it. The truth
+about what must hold is `core.invariants`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from headway.core.admission.outlook import Outlook
 from headway.core.ask import Ask, ask_of
 from headway.core.capacity.estimates import Estimates
 from headway.core.decisions import Decision, Dropped, Lost, Preempt, Reason, Recall, Spare, Start
-from headway.core.joint.record import PlanRecord, Standing
+from headway.core.joint.record import Standing
 from headway.core.ledger import Ledger
 from headway.core.overrides import Overrides
 from headway.core.placement.nodes import Nodes
@@ -30,6 +30,7 @@ from headway.core.placement.space import Space
 from headway.core.policy import Policy
 from headway.core.preemption.budgets import Disruptions
 from headway.core.queue import Queue, Shape
+from headway.core.settings import Settings
 from headway.core.state import (
     TABLE,
     Claim,
@@ -44,9 +45,7 @@ from headway.core.state import (
     refuse,
 )
 from headway.core.turns import TurnQueue
-from headway.domain.resources import Demand
 from headway.domain.task import Task
-from headway.domain.units import SECOND
 
 #: Ended attempts whose reasons are kept for `why`.
 KEEP_PAST = 4_096
@@ -54,69 +53,6 @@ KEEP_PAST = 4_096
 KEEP_FENCES = 50_000
 #: Finished tasks whose names are kept, for offers that were sent before the planner heard of it.
 KEEP_FINISHED = 20_000
-
-
-class Settings:
-    """What an operator may set besides the policy; times in microseconds.
-
-    Attributes:
-        train_span: Work a lease should hold.
-        preempt: Whether a better class may preempt a worse.
-        grace: Time a preempted attempt has to checkpoint.
-        min_run: Nothing is preempted before it has run so long; twice that after each preemption.
-        max_preemptions: Nothing is preempted more often.
-        preempt_longer: Whether what has less left may preempt what has more; only if the order right after the
-            classes is by what is left.
-        preempt_cost: What that is reckoned to cost: it must gain more.
-        preempt_margin: By how many thousandths of what the other has left it must be better besides.
-        preempt_attained: Whether what stands in a lower queue of attained service may preempt what stands in a
-            higher; only if the order right after the classes has such queues.
-    """
-
-    __slots__ = (
-        "grace", "max_preemptions", "min_run", "preempt", "preempt_attained", "preempt_cost", "preempt_longer",
-        "preempt_margin", "seed", "train_span",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        train_span: int = 50_000,
-        preempt: bool = True,
-        grace: int = 30 * SECOND,
-        min_run: int = SECOND,
-        max_preemptions: int = 3,
-        seed: int = 0,
-        preempt_longer: bool = False,
-        preempt_cost: int = 0,
-        preempt_margin: int = 0,
-        preempt_attained: bool = False,
-    ) -> None:
-        self.train_span = train_span
-        self.preempt = preempt
-        self.grace = grace
-        self.min_run = min_run
-        self.max_preemptions = max_preemptions
-        self.seed = seed
-        self.preempt_longer = preempt_longer
-        self.preempt_cost = preempt_cost
-        self.preempt_margin = preempt_margin
-        self.preempt_attained = preempt_attained
-
-    def tree(self) -> list[int]:
-        """As plain JSON."""
-        return [
-            self.train_span, int(self.preempt), self.grace, self.min_run, self.max_preemptions, self.seed,
-            int(self.preempt_longer), self.preempt_cost, self.preempt_margin, int(self.preempt_attained),
-        ]  # fmt: skip
-
-    @classmethod
-    def from_tree(cls, tree: list[int]) -> Settings:
-        """The reverse of `tree`."""
-        span, preempt, grace, min_run, most, seed, *rest = tree
-        longer, cost, margin, attained = [*rest, *[0] * (4 - len(rest))]  # older trees lack some
-        return cls(
-            span, bool(preempt), grace, min_run, most, seed, bool(longer), cost, margin, bool(attained)
-        )
 
 
 class World:
@@ -500,7 +436,7 @@ class World:
         member.reason = reason
         if entry.shape.gated:
             self.gates.pay(member, now)
-        self._count_rank(member.rank, 1)
+        self.count_rank(member.rank, 1)
         entry.member = member
         if entry.task.gang is not None:
             self.gangs.bands[entry.task.gang.id].out += 1
@@ -539,7 +475,7 @@ class World:
         self.nodes.stirred[lease.space.index] = lease.space
         if member.recalled:
             lease.recalls -= 1
-        self._count_rank(member.rank, -1)
+        self.count_rank(member.rank, -1)
         member.entry.member = None
         gang = member.entry.task.gang
         if gang is not None:
@@ -572,12 +508,13 @@ class World:
 
     def rerank(self, member: Member) -> None:
         """The task was edited: its class may be another."""
-        self._count_rank(member.rank, -1)
+        self.count_rank(member.rank, -1)
         member.key = self.key(member.entry)
         member.rank = self.policy.rank(member.key, member.entry.boost)
-        self._count_rank(member.rank, 1)
+        self.count_rank(member.rank, 1)
 
-    def _count_rank(self, rank: int, change: int) -> None:
+    def count_rank(self, rank: int, change: int) -> None:
+        """So many more live attempts have the rank."""
         count = self.ranks.get(rank, 0) + change
         if count:
             self.ranks[rank] = count
@@ -704,80 +641,6 @@ class World:
                 self.out.append(Spare(entry.task.id, running.attempt, lease.space.name, reason))
 
     # ── the whole ───────────────────────────────────────────────────────────────────────────────────────────
-
-    def rekey(self, policy: Policy) -> None:
-        """Another policy: everybody gets a new place in line, and ranks are taken anew."""
-        queued = [entry for entry in self.tasks.values() if entry.item is not None]
-        self.policy = policy
-        if not policy.planned:
-            self.plan = None
-        elif self.plan is not None:
-            self.plan.kept_on = {}
-        if policy.placement is not self.nodes.placement:
-            self.nodes.measure_by(policy.placement, self.queue.shapes)
-            if policy.mixed and not self.nodes.expected.mix:
-                self.nodes.expected.saw(entry.shape for entry in self.tasks.values())
-        for entry in queued:
-            entry.item = None
-        self.line_up()
-        for entry in queued:
-            self.queue.push(entry, policy.key(entry, self))
-        self.ranks.clear()
-        for member in self.members():
-            member.key = self.key(member.entry)
-            member.rank = self.policy.rank(member.key, member.entry.boost)
-            self._count_rank(member.rank, 1)
-
-    def expect(self, classes: tuple[tuple[Demand, int], ...]) -> None:
-        """The tasks to be expected are known, or (without any) learned anew from those that are here."""
-        given = tuple((self.interned(Ask(demand)), count) for demand, count in classes)
-        self.nodes.expected = self.nodes.expected.replaced(given)
-        if not given:
-            self.nodes.expected.saw(entry.shape for entry in self.tasks.values())
-
-    def follow(self, record: PlanRecord | None) -> None:
-        """Another plan, or none: what it or the one before ranks gets a new place in line."""
-        touched = dict.fromkeys(self.plan.rows) if self.plan is not None else {}
-        rows = {}
-        for rank, row in enumerate(record.rows if record is not None else ()):
-            entry = self.tasks.get(row.task)
-            if (
-                entry is not None and entry.member is None
-            ):  # else it left or was placed while the plan was made
-                rows[row.task] = (rank, row)
-                touched[row.task] = None
-        self.plan = Standing(record, rows) if record is not None else None
-        for task in touched:
-            entry = self.tasks[task]
-            if entry.item is not None:
-                self.unqueue(entry)
-                self.queue.push(entry, self.policy.key(entry, self))
-
-    def end_plan(self) -> None:
-        """The plan's time is over: it stays an order and keeps no places."""
-        assert self.plan is not None
-        self.plan.over, self.plan.kept_on = True, {}
-
-    def relimit(self, now: int) -> None:
-        """Quotas or rates are others: every task gets the shape that it has under them, and all that is used is counted."""
-        for entry in list(self.tasks.values()):
-            shape, tenant = entry.shape, self.gates.owner(entry.task)
-            claims = entry.state is State.CLAIMING and bool(shape.gated or shape.rates or tenant)
-            if shape.tenant == tenant and not claims:
-                continue
-            if entry.member is not None:
-                whole = self.shape_of(entry.task, shape.pin)
-                entry.shape = whole.forms[entry.variant] if whole.forms and entry.variant >= 0 else whole
-            else:
-                self.unsettle(entry)
-                entry.shape = self.shape_of(entry.task, entry.shape.pin)
-                self.settle(entry, now)
-        self.gates.recount(self.queue.shapes, list(self.leases.values()), list(self.claims.values()))
-        for shapes in self.gates.shut.values():
-            for shape in shapes.values():
-                if shape.shut is not None:
-                    self.queue.reopen(shape)
-        self.gates.shut.clear()
 
     def members(self) -> Iterator[Member]:
         """Every present attempt, by lease."""
