@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from headway.cli.simulate_command import PANEL, Format
+from headway.cli.trace_options import PANEL, FormatOf, Load, Since, Traces, micros
 
 
 class Form(StrEnum):
@@ -20,51 +20,46 @@ class Form(StrEnum):
     json = "json"
 
 
+Kinds = Annotated[
+    Path | None,
+    typer.Option(
+        "--nodes",
+        "-n",
+        metavar="FILE",
+        help="The kinds of nodes that can be had, each with least and most.",
+    ),
+]
+Wait = Annotated[
+    str | None,
+    typer.Option("--wait", metavar="TIME", help="How long tasks may wait for their start: 5min."),
+]
+Share = Annotated[
+    float, typer.Option("--share", min=0.001, max=1, help="Of the tasks: so many must not wait longer.")
+]
+Policy = Annotated[
+    str,
+    typer.Option("--policy", metavar="POLICY", help="Orders, then a discipline and settings behind commas."),
+]
+Ahead = Annotated[
+    str | None,
+    typer.Option("--ahead", metavar="TIME", help="For the load that is forecast for so long from now: 30d."),
+]
+Simulations = Annotated[int, typer.Option("--simulations", min=1, help="How many may be tried.")]
+Output = Annotated[Form, typer.Option("--output", "-o", help="For people or for programs.")]
+
+
 def plan(
-    trace: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="TRACE...", help="Files of tasks, or a state folder of Headway.", show_default=False
-        ),
-    ],
-    nodes: Annotated[
-        Path | None,
-        typer.Option(
-            "--nodes",
-            "-n",
-            metavar="FILE",
-            help="The kinds of nodes that can be had, each with least and most.",
-        ),
-    ] = None,
-    wait: Annotated[
-        str | None,
-        typer.Option("--wait", metavar="TIME", help="How long tasks may wait for their start: 5min."),
-    ] = None,
-    share: Annotated[
-        float, typer.Option("--share", min=0.001, max=1, help="Of the tasks: so many must not wait longer.")
-    ] = 0.95,
-    policy: Annotated[
-        str,
-        typer.Option(
-            "--policy", metavar="POLICY", help="Orders, then a discipline and settings behind commas."
-        ),
-    ] = "priority > fcfs",
-    load: Annotated[float, typer.Option("--load", help="Tasks arrive so many times as fast.")] = 1.0,
-    ahead: Annotated[
-        str | None,
-        typer.Option(
-            "--ahead", metavar="TIME", help="For the load that is forecast for so long from now: 30d."
-        ),
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option("--since", metavar="TIME", help="Of a state folder, only what arrived since: 7d, 12h."),
-    ] = None,
-    form: Annotated[
-        Format | None, typer.Option("--format", help="Of the traces; by their names if not given.")
-    ] = None,
-    most: Annotated[int, typer.Option("--simulations", min=1, help="How many may be tried.")] = 120,
-    output: Annotated[Form, typer.Option("--output", "-o", help="For people or for programs.")] = Form.table,
+    trace: Traces,
+    nodes: Kinds = None,
+    wait: Wait = None,
+    share: Share = 0.95,
+    policy: Policy = "priority > fcfs",
+    load: Load = 1.0,
+    ahead: Ahead = None,
+    since: Since = None,
+    form: FormatOf = None,
+    most: Simulations = 120,
+    output: Output = Form.table,
 ) -> None:
     """Find out how many nodes of which kind keep the wait within bounds.
 
@@ -95,8 +90,8 @@ def plan(
         milli=round(share * 1000),
         policy=policy,
         form=form.value if form else None,
-        since=None if since is None else parse_time(since, "--since"),
-        ahead=None if ahead is None else parse_time(ahead, "--ahead"),
+        since=micros(since, "--since"),
+        ahead=micros(ahead, "--ahead"),
         injected=Injected(load=load),
         budget=most,
     )

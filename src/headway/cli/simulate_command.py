@@ -6,11 +6,14 @@ import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-PANEL = "Planning"
+from headway.cli.trace_options import PANEL, FormatOf, Load, Since, Traces, micros
+
+if TYPE_CHECKING:
+    from headway.sim.report import Comparison
 
 
 class Report(StrEnum):
@@ -21,74 +24,70 @@ class Report(StrEnum):
     html = "html"
 
 
-class Format(StrEnum):
-    """Formats of a trace."""
-
-    swf = "swf"
-    csv = "csv"
-    gpu_pods = "gpu_pods"
-    wfcommons = "wfcommons"
+ClusterFile = Annotated[
+    Path | None,
+    typer.Option("--cluster", "-c", metavar="FILE", help="The nodes; of a state folder, those it had."),
+]
+Policies = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--policy",
+        metavar="POLICY",
+        help="Orders, then a discipline and settings behind commas. Once for each policy to compare.",
+    ),
+]
+Output = Annotated[
+    Report, typer.Option("--output", "-o", help="A table, JSON, or one HTML page with pictures.")
+]
+To = Annotated[
+    Path | None, typer.Option("--to", metavar="FILE", help="Write it there and not to the terminal.")
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Of everything that is left to chance.")]
+EstimateError = Annotated[
+    float, typer.Option("--estimate-error", min=0, help="Sigma of a lognormal factor on each estimate.")
+]
+NoEstimates = Annotated[
+    bool, typer.Option("--no-estimates", help="Nobody says how long tasks take: it is learned.")
+]
+Arrivals = Annotated[
+    float,
+    typer.Option("--arrivals", min=0, metavar="PER_HOUR", help="They arrive at random, so many an hour."),
+]
+Mtbf = Annotated[
+    str | None, typer.Option("--mtbf", metavar="TIME", help="Mean time between failures of a node.")
+]
+Mttr = Annotated[str, typer.Option("--mttr", metavar="TIME", help="Mean time to its repair.")]
+CheckpointCost = Annotated[
+    str | None,
+    typer.Option("--checkpoint-cost", metavar="TIME", help="Tasks write checkpoints; one takes so long."),
+]
+CheckpointEvery = Annotated[
+    str | None,
+    typer.Option("--checkpoint-every", metavar="TIME", help="Also unasked, after so much processing."),
+]
+RestartCost = Annotated[
+    str, typer.Option("--restart-cost", metavar="TIME", help="To go on from a checkpoint.")
+]
 
 
 def simulate(
-    trace: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="TRACE...", help="Files of tasks, or a state folder of Headway.", show_default=False
-        ),
-    ],
-    cluster: Annotated[
-        Path | None,
-        typer.Option("--cluster", "-c", metavar="FILE", help="The nodes; of a state folder, those it had."),
-    ] = None,
-    policy: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--policy",
-            metavar="POLICY",
-            help="Orders, then a discipline and settings behind commas. Once for each policy to compare.",
-        ),
-    ] = None,
-    output: Annotated[
-        Report, typer.Option("--output", "-o", help="A table, JSON, or one HTML page with pictures.")
-    ] = Report.table,
-    to: Annotated[
-        Path | None, typer.Option("--to", metavar="FILE", help="Write it there and not to the terminal.")
-    ] = None,
-    form: Annotated[
-        Format | None, typer.Option("--format", help="Of the traces; by their names if not given.")
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option("--since", metavar="TIME", help="Of a state folder, only what arrived since: 7d, 12h."),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of everything that is left to chance.")] = 0,
-    estimate_error: Annotated[
-        float, typer.Option("--estimate-error", min=0, help="Sigma of a lognormal factor on each estimate.")
-    ] = 0.0,
-    no_estimates: Annotated[
-        bool, typer.Option("--no-estimates", help="Nobody says how long tasks take: it is learned.")
-    ] = False,
-    load: Annotated[float, typer.Option("--load", help="Tasks arrive so many times as fast.")] = 1.0,
-    arrivals: Annotated[
-        float,
-        typer.Option("--arrivals", min=0, metavar="PER_HOUR", help="They arrive at random, so many an hour."),
-    ] = 0.0,
-    mtbf: Annotated[
-        str | None, typer.Option("--mtbf", metavar="TIME", help="Mean time between failures of a node.")
-    ] = None,
-    mttr: Annotated[str, typer.Option("--mttr", metavar="TIME", help="Mean time to its repair.")] = "10min",
-    checkpoint_cost: Annotated[
-        str | None,
-        typer.Option("--checkpoint-cost", metavar="TIME", help="Tasks write checkpoints; one takes so long."),
-    ] = None,
-    checkpoint_every: Annotated[
-        str | None,
-        typer.Option("--checkpoint-every", metavar="TIME", help="Also unasked, after so much processing."),
-    ] = None,
-    restart_cost: Annotated[
-        str, typer.Option("--restart-cost", metavar="TIME", help="To go on from a checkpoint.")
-    ] = "0",
+    trace: Traces,
+    cluster: ClusterFile = None,
+    policy: Policies = None,
+    output: Output = Report.table,
+    to: To = None,
+    form: FormatOf = None,
+    since: Since = None,
+    seed: Seed = 0,
+    estimate_error: EstimateError = 0.0,
+    no_estimates: NoEstimates = False,
+    load: Load = 1.0,
+    arrivals: Arrivals = 0.0,
+    mtbf: Mtbf = None,
+    mttr: Mttr = "10min",
+    checkpoint_cost: CheckpointCost = None,
+    checkpoint_every: CheckpointEvery = None,
+    restart_cost: RestartCost = "0",
 ) -> None:
     """Simulate a trace under one or several policies with the production engine, and compare.
 
@@ -108,9 +107,6 @@ def simulate(
     from headway.sim.injected import Injected
     from headway.sim.records import Rules
 
-    def time(text: str | None, name: str) -> int | None:
-        return None if text is None else parse_time(text, name)
-
     if not policy:
         raise Invalid(
             "under which policy?", hint='name one or several: --policy fcfs --policy "priority > srpt"'
@@ -118,8 +114,8 @@ def simulate(
     if output is Report.html and to is None and sys.stdout.isatty():
         raise Invalid("a page of HTML is nothing for a terminal", hint="write it to a file: --to report.html")
     rules = Rules(
-        checkpoint=time(checkpoint_cost, "--checkpoint-cost"),
-        every=time(checkpoint_every, "--checkpoint-every") or 0,
+        checkpoint=micros(checkpoint_cost, "--checkpoint-cost"),
+        every=micros(checkpoint_every, "--checkpoint-every") or 0,
         restart=parse_time(restart_cost, "--restart-cost"),
     )
     injected = Injected(
@@ -128,7 +124,7 @@ def simulate(
         no_estimates=no_estimates,
         load=load,
         arrivals_per_hour=arrivals,
-        mtbf=time(mtbf, "--mtbf") or 0,
+        mtbf=micros(mtbf, "--mtbf") or 0,
         mttr=parse_time(mttr, "--mttr"),
     )
     found = simulate_traces(
@@ -136,10 +132,14 @@ def simulate(
         cluster,
         policy,
         form=form.value if form else None,
-        since=time(since, "--since"),
+        since=micros(since, "--since"),
         rules=rules,
         injected=injected,
     )
+    _show(found, output, to)
+
+
+def _show(found: Comparison, output: Report, to: Path | None) -> None:
     if output is Report.html:
         text = found.html()
     else:
@@ -147,6 +147,8 @@ def simulate(
     if to is None:
         print(text, end="", flush=True)
         return
+    from headway.errors import Invalid
+
     try:
         to.write_text(text)
     except OSError as error:
