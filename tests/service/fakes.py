@@ -16,7 +16,7 @@ from typing import Any
 from headway.domain.override import Override
 from headway.errors import Conflict, Invalid, NotFound
 from headway.service.http import App, make_app
-from headway.service.identity import Tokens
+from headway.service.identity import Identity, Tokens
 from headway.service.listen import bind, url_of
 from headway.service.server import serve
 from headway.settings import HttpSettings, Settings
@@ -295,12 +295,16 @@ class FolderBlobs:
 class Service:
     """An app on fakes."""
 
-    def __init__(self, state: Path, **http: Any) -> None:
+    def __init__(self, state: Path, *, tokens: dict[str, Identity] | None = None, **http: Any) -> None:
         self.planner, self.scheduler = FakePlanner(), FakeScheduler()
         self.blobs = FolderBlobs(state / "blobs")
         self.settings = Settings(state=state, http=HttpSettings(**http))
         self.app: App = make_app(
-            self.planner, self.scheduler, self.blobs, self.settings, Tokens({TOKEN: "owner"})
+            self.planner,
+            self.scheduler,
+            self.blobs,
+            self.settings,
+            Tokens({TOKEN: "owner", **(tokens or {})}),
         )
 
 

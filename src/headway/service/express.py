@@ -10,6 +10,7 @@ import re
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from headway.service.rights import SUBMIT, check_role, check_run
 from headway.service.routes.runs import accept, to_json
 from headway.service.state import Shared
 from headway.service.waiting import MAX_WAIT, run_when_over
@@ -37,6 +38,7 @@ class Express:
             if scope["method"] == "GET" and (run := _RUN.match(scope["path"])) is not None:
                 wait = _WAIT.match(scope["query_string"])
                 if wait is not None and float(wait[1] or 0) <= MAX_WAIT:
+                    await check_run(self._shared.planner, scope["identity"], run[1])
                     view = await run_when_over(
                         self._shared.planner, self._shared.hub, run[1], float(wait[1] or 0)
                     )
@@ -45,6 +47,7 @@ class Express:
         await self._app(scope, receive, send)
 
     async def _submit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        check_role(scope["identity"], SUBMIT)
         parts = []
         while True:
             message = await receive()
@@ -55,7 +58,7 @@ class Express:
                 break
         key = next((value for name, value in scope["headers"] if name == b"idempotency-key"), None)
         text = None if key is None else key.decode("latin-1")
-        await _answer(send, *await accept(self._shared, b"".join(parts), text, scope["principal"]))
+        await _answer(send, *await accept(self._shared, b"".join(parts), text, scope["identity"]))
 
 
 async def _answer(send: Send, status: int, headers: dict[str, str], body: bytes) -> None:

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headway.errors import Denied, HeadwayError
 from headway.service import problems
-from headway.service.identity import Tokens
+from headway.service.identity import Identity, Tokens
 from headway.service.problems import Forbidden, Malformed, TooLarge
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
@@ -64,7 +64,8 @@ class Gate:
 
         try:
             headers = dict(scope["headers"])
-            scope["principal"] = self._admit(headers)
+            who = self._admit(headers)
+            scope["identity"], scope["principal"] = who, who.name
             if not scope["path"].startswith(self._streamed):
                 receive = self._limited(headers, receive)
             await self._app(scope, receive, watched)
@@ -82,7 +83,7 @@ class Gate:
                 raise  # only a cut connection can tell a reader that what it got is not whole
             await problems.response(answer, scope["path"])(scope, receive, send)
 
-    def _admit(self, headers: dict[bytes, bytes]) -> str:
+    def _admit(self, headers: dict[bytes, bytes]) -> Identity:
         host = headers.get(b"host", b"").decode("latin-1").lower()
         if host_name(host) not in self._names:
             raise Forbidden(
@@ -101,10 +102,10 @@ class Gate:
                 "no token was sent",
                 hint="send `Authorization: Bearer <token>`; yours is in <state folder>/token",
             )
-        principal = self._tokens.principal(token.strip())
-        if principal is None:
+        who = self._tokens.identify(token.strip())
+        if who is None:
             raise Denied("the token is not one of this service's", hint="yours is in <state folder>/token")
-        return principal
+        return who
 
     def _limited(self, headers: dict[bytes, bytes], receive: Receive) -> Receive:
         """Refuse a body by its announced length, and count it in case it lied or was chunked."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
@@ -19,9 +19,10 @@ from headway.service.gate import BodyTooLarge, Gate, too_large
 from headway.service.identity import Tokens
 from headway.service.ports import BlobsPort, PlannerPort, SchedulerPort
 from headway.service.problems import Malformed, NoRoute, WrongMethod
+from headway.service.rights import PREFIX
 from headway.service.routes import blobs as blob_routes
 from headway.service.routes import meta, nodes, overrides, runs, tasks, tenants, windows
-from headway.service.state import Shared
+from headway.service.state import Shared, allowed
 from headway.service.stream import Hub
 from headway.settings import Settings
 
@@ -72,7 +73,7 @@ def make_app(
         docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json", redirect_slashes=False,
     )  # fmt: skip
     api.state.shared = shared
-    v1 = APIRouter(prefix="/v1")
+    v1 = APIRouter(prefix=PREFIX, dependencies=[Depends(allowed)])
     for routes in (runs, tasks, nodes, windows, tenants, overrides, blob_routes, meta):
         v1.include_router(routes.router)
     api.include_router(v1)

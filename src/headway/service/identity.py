@@ -11,29 +11,53 @@ import os
 import secrets
 import stat
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from headway.errors import Denied, Unavailable
+from headway.service.rights import Role
 
 OWNER = "owner"
 
 
-class Tokens:
-    """The tokens that are accepted, each with the principal it stands for."""
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom a token stands for.
 
-    def __init__(self, by_token: Mapping[str, str]) -> None:
+    Attributes:
+        name: Under which everything it does is kept.
+        role: What it may do.
+        tenants: Whose runs it may see and steer; empty for all.
+    """
+
+    name: str
+    role: Role = Role.admin
+    tenants: frozenset[str] = frozenset()
+
+    def sees(self, tenant: str) -> bool:
+        """Whether what is this tenant's is within its reach."""
+        return not self.tenants or tenant in self.tenants
+
+
+class Tokens:
+    """The tokens that are accepted, each with whom it stands for; a bare name is an administrator's."""
+
+    def __init__(self, by_token: Mapping[str, str | Identity]) -> None:
         if not by_token:
             raise ValueError("a service without a token would refuse everybody")
-        self._known = [(token.encode(), principal) for token, principal in by_token.items()]
+        self._known = [
+            (token.encode(), Identity(who) if isinstance(who, str) else who)
+            for token, who in by_token.items()
+        ]
 
-    def principal(self, presented: str) -> str | None:
-        """Who this token stands for, or None. Every token is compared in full, so the time taken tells
+    def identify(self, presented: str) -> Identity | None:
+        """Whom this token stands for, or None. Every token is compared in full, so the time taken tells
         nothing.
         """
         raw, found = presented.encode("utf-8", "surrogateescape"), None
-        for token, principal in self._known:
+        for token, who in self._known:
             if hmac.compare_digest(token, raw):
-                found = principal
+                found = who
         return found
 
 

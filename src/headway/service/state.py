@@ -7,7 +7,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from headway.service.identity import Identity
 from headway.service.ports import BlobsPort, PlannerPort, SchedulerPort
+from headway.service.rights import PREFIX, Scope, check_role, check_run, need_of
 from headway.service.stream import Hub
 from headway.settings import Settings
 
@@ -36,5 +38,28 @@ async def principal_of(request: Request) -> str:
     return who
 
 
+async def caller_of(request: Request) -> Identity:
+    """Who calls, with role and tenants."""
+    who: Identity = request.scope["identity"]
+    return who
+
+
+async def allowed(request: Request) -> None:
+    """Lets a request on to its route only if `rights.NEEDS` grants that route to its caller.
+
+    Raises:
+        NoRight: The role is too low, or the token is confined and the route is not.
+        NotFound: The run in the path is another tenant's, or nobody's.
+    """
+    who, route = request.scope["identity"], request.scope["route"]
+    # A route knows the prefix of its own router, and of the outer one only in some versions of the framework.
+    need = need_of(request.method, PREFIX + route.path.removeprefix(PREFIX))
+    check_role(who, need)
+    if who.tenants and need.scope is Scope.run:
+        run = request.path_params.get("run") or request.path_params["id"]
+        await check_run(request.app.state.shared.planner, who, run)
+
+
 Ports = Annotated[Shared, Depends(shared_of)]
 Principal = Annotated[str, Depends(principal_of)]
+Caller = Annotated[Identity, Depends(caller_of)]

@@ -10,9 +10,11 @@ from fastapi.responses import StreamingResponse
 
 from headway import __version__
 from headway.errors import Unavailable
+from headway.service import confined
+from headway.service.identity import Identity
 from headway.service.routes.models import COMMON, example
 from headway.service.routes.runs import HEARTBEAT, sse
-from headway.service.state import Ports, Shared
+from headway.service.state import Caller, Ports, Shared
 from headway.service.stream import changes_of
 
 router = APIRouter(tags=["service"], responses=COMMON)
@@ -77,12 +79,15 @@ async def stats(ports: Ports) -> dict[str, Any]:
         }
     },
 )
-async def events(ports: Ports) -> StreamingResponse:
+async def events(ports: Ports, who: Caller) -> StreamingResponse:
     return StreamingResponse(
-        _events(ports), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+        _events(ports, who), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
     )
 
 
-async def _events(ports: Shared) -> AsyncIterator[bytes]:
+async def _events(ports: Shared, who: Identity) -> AsyncIterator[bytes]:
+    reach = confined.Reach(ports.planner, who)
     async for change in changes_of(ports.hub, lambda _: True, HEARTBEAT, first=True):
+        if change and not await reach.of_change(change):
+            continue
         yield sse(change["type"], change, change.get("n")) if change else b": still here\n\n"

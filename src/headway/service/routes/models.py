@@ -83,7 +83,11 @@ def problem(description: str, status: int, code: str) -> dict[str, Any]:
 COMMON: dict[int | str, dict[str, Any]] = {
     400: problem("the body or the request line is not what HTTP or JSON has it", 400, "malformed"),
     401: problem("no token, or a wrong one", 401, "denied"),
-    403: problem("called under a foreign name or from a foreign page", 403, "forbidden"),
+    403: problem(
+        "called under a foreign name or from a foreign page, or by a token without the right",
+        403,
+        "forbidden",
+    ),
     422: problem("a parameter or the body is not acceptable", 422, "invalid"),
     503: problem("not possible now; try again", 503, "unavailable"),
 }

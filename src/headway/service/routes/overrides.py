@@ -11,8 +11,9 @@ from typing import Any
 from fastapi import APIRouter
 
 from headway.errors import Invalid
+from headway.service import confined
 from headway.service.routes.models import COMMON, CONFLICT, MISSING, OverrideBody, PolicyBody, example
-from headway.service.state import Ports, Principal
+from headway.service.state import Caller, Ports, Principal
 
 router = APIRouter(tags=["overrides"], responses=COMMON)
 
@@ -75,8 +76,8 @@ async def revert(id: str, ports: Ports, by: Principal) -> dict[str, Any]:
         )
     },
 )
-async def policy_in_force(ports: Ports) -> dict[str, Any]:
-    return ports.scheduler.policy()
+async def policy_in_force(ports: Ports, who: Caller) -> dict[str, Any]:
+    return await confined.policy(ports.planner, who, ports.scheduler.policy())
 
 
 @router.put(

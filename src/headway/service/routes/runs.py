@@ -11,7 +11,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from headway.errors import Invalid
+from headway.service import confined
+from headway.service.identity import Identity
 from headway.service.problems import Malformed
+from headway.service.rights import check_tenant
 from headway.service.routes.models import (
     COMMON,
     CONFLICT,
@@ -23,7 +26,7 @@ from headway.service.routes.models import (
     example,
     problem,
 )  # fmt: skip
-from headway.service.state import Ports, Principal, Shared, principal_of, shared_of
+from headway.service.state import Caller, Ports, Principal, Shared, caller_of, shared_of
 from headway.service.stream import changes_of
 from headway.service.uploads import SHA256
 from headway.service.waiting import MAX_WAIT, run_when_over
@@ -35,6 +38,7 @@ KEY_LIMIT = 200
 HEARTBEAT = 15.0
 """Seconds between comments on an idle event stream, so that both ends notice a dead connection."""
 
+DEFAULT_TENANT = "default"
 _SUBMIT_FIELDS = {"run": str, "workflow": dict, "values": dict, "bundle": str}
 _REQUIRED = ("run", "workflow")
 
@@ -149,16 +153,19 @@ async def submit(request: Request) -> Response:
         await shared_of(request),
         await request.body(),
         request.headers.get("idempotency-key"),
-        await principal_of(request),
+        await caller_of(request),
     )
     return Response(content, status, headers, "application/json")
 
 
-async def accept(shared: Shared, raw: bytes, key: str | None, by: str) -> tuple[int, dict[str, str], bytes]:
+async def accept(
+    shared: Shared, raw: bytes, key: str | None, who: Identity
+) -> tuple[int, dict[str, str], bytes]:
     """A submission, answered with (status, headers, body). Read by hand: it is the hot path of the API, and the framework's
     validation of a free JSON body costs more than the planner's own.
     """
     body = parse_submission(raw)
+    check_tenant(who, body["workflow"].get("tenant", DEFAULT_TENANT))
     body.setdefault("values", {})
     body.setdefault("bundle", "")
     if missing := _missing_blobs(shared, body):
@@ -170,7 +177,7 @@ async def accept(shared: Shared, raw: bytes, key: str | None, by: str) -> tuple[
     if key is not None and not 1 <= len(key) <= KEY_LIMIT:
         raise Invalid(f"Idempotency-Key must have 1 to {KEY_LIMIT} characters")
     shared.scheduler.admissible(body["workflow"])
-    view = await shared.planner.submit({**body, "key": key, "by": by})
+    view = await shared.planner.submit({**body, "key": key, "by": who.name})
     return 200 if view.get("repeated") else 201, {"Location": f"/v1/runs/{view['id']}"}, to_json(view)
 
 
@@ -181,13 +188,15 @@ def to_json(value: Any) -> bytes:
 @router.get("", summary="List runs", responses={200: example([RUN_EXAMPLE], "Newest first."), **MISSING})
 async def runs(
     ports: Ports,
+    who: Caller,
     state: Literal["running", "finished", "failed", "cancelled"] | None = None,
     limit: Limit = 100,
     after: Annotated[
         str | None, Query(description="Only runs older than this one: the last id of the page before.")
     ] = None,
 ) -> Response:
-    return Response(to_json(await ports.planner.runs(state, limit, after)), media_type="application/json")
+    found = await confined.runs(ports.planner, who, state, limit, after)
+    return Response(to_json(found), media_type="application/json")
 
 
 @router.get(

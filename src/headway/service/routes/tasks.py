@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from headway.service import logs
+from headway.service import confined, logs
 from headway.service.routes.models import (
     COMMON,
     CONFLICT,
@@ -19,7 +19,7 @@ from headway.service.routes.models import (
     Offset,
     example,
 )
-from headway.service.state import Ports, Principal
+from headway.service.state import Caller, Ports, Principal
 
 router = APIRouter(prefix="/tasks", tags=["tasks"], responses=COMMON)
 
@@ -37,13 +37,14 @@ WHY_EXAMPLE = {
 )
 async def tasks(
     ports: Ports,
+    who: Caller,
     run: str | None = None,
     state: Literal["waiting", "queued", "running", "finished", "failed", "cancelled", "skipped", "unknown"]
     | None = None,
     limit: Limit = 1000,
     offset: Offset = 0,
 ) -> Response:
-    return JSONResponse(await ports.planner.tasks(run, state, limit, offset))
+    return JSONResponse(await confined.tasks(ports.planner, who, run, state, limit, offset))
 
 
 @router.get(

@@ -11,8 +11,9 @@ from pydantic import Field
 
 from headway.domain.resources import Demand
 from headway.domain.window import ASSUMED
+from headway.service import confined
 from headway.service.routes.models import COMMON, CONFLICT, MISSING, Body, example
-from headway.service.state import Ports, Principal
+from headway.service.state import Caller, Ports, Principal
 
 router = APIRouter(prefix="/windows", tags=["windows"], responses=COMMON)
 
@@ -61,8 +62,8 @@ class WindowBody(Body):
 @router.get(
     "", summary="List windows", responses={200: example([WINDOW_EXAMPLE], "Those that are not over.")}
 )
-async def windows(ports: Ports) -> Response:
-    return JSONResponse(ports.scheduler.windows())
+async def windows(ports: Ports, who: Caller) -> Response:
+    return JSONResponse(await confined.windows(ports.planner, who, ports.scheduler.windows()))
 
 
 @router.post(

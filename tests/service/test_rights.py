@@ -1,0 +1,174 @@
+"""Every route against every role, and tokens that are confined to a tenant."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from headway.service.identity import Identity
+from headway.service.rights import NEEDS, Role, Scope, need_of
+
+from .fakes import Service
+from .test_routes import client_of, problem, submission
+
+#: Written by hand: the least role, and whether a token confined to a tenant gets anywhere on its own things.
+EXPECTED = {
+    "viewer": """
+        GET /v1/runs  GET /v1/runs/{id}  GET /v1/runs/{id}/events  GET /v1/tasks  GET /v1/tasks/{run}/{name}
+        GET /v1/tasks/{run}/{name}/why  GET /v1/tasks/{run}/{name}/logs  GET /v1/nodes  GET /v1/windows  GET /v1/policy
+        HEAD /v1/blobs/{sha256}  GET /v1/blobs/{sha256}  GET /v1/version  GET /v1/health/live  GET /v1/health/ready
+        GET /v1/stats  GET /v1/events  GET /v1/tenants  GET /v1/rates""",
+    "submitter": """
+        POST /v1/runs  POST /v1/runs/{id}/cancel  POST /v1/runs/{id}/retry  POST /v1/tasks/{run}/{name}/cancel
+        PUT /v1/blobs/{sha256}""",
+    "operator": """
+        POST /v1/windows  DELETE /v1/windows/{id}  POST /v1/overrides  DELETE /v1/overrides/{id}  PUT /v1/policy
+        PUT /v1/tenants/{name}/quota  DELETE /v1/tenants/{name}/quota  PUT /v1/rates/{name}  DELETE /v1/rates/{name}""",
+    "admin": "",
+}
+LEAST = {
+    route: role for role, text in EXPECTED.items() for route in re.split(r"\s{2,}", text.strip()) if route
+}
+
+PEOPLE = {
+    "t-viewer": Identity("vera", Role.viewer),
+    "t-submitter": Identity("sam", Role.submitter),
+    "t-operator": Identity("olga", Role.operator),
+    "t-red": Identity("rita", Role.submitter, frozenset({"red"})),
+    "t-red-viewer": Identity("ralf", Role.viewer, frozenset({"red"})),
+    "t-red-operator": Identity("rolf", Role.operator, frozenset({"red"})),
+}
+STREAMS = ("/v1/events", "/v1/runs/{id}/events")
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Service:
+    made = Service(tmp_path, tokens=PEOPLE)
+    made.planner.add("r-red")
+    made.planner.add("r-blue")
+    made.planner.by_id["r-red"]["tenant"] = "red"
+    made.planner.by_id["r-blue"]["tenant"] = "blue"
+    return made
+
+
+def openapi_routes(service: Service) -> set[str]:
+    paths = service.app.api.openapi()["paths"]
+    return {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
+
+
+def as_(service: Service, token: str) -> httpx.AsyncClient:
+    return client_of(service, Authorization=f"Bearer {token}")
+
+
+async def ask(http: httpx.AsyncClient, route: str, run: str = "r-red") -> httpx.Response:
+    method, path = route.split()
+    for name, value in {"{id}": run, "{run}": run, "{name}": "one", "{sha256}": "0" * 64}.items():
+        path = path.replace(name, value)
+    return await http.request(method, path, json={} if method in ("POST", "PUT") else None)
+
+
+def test_every_route_says_what_it_needs(service: Service) -> None:
+    """A new route without a line in `rights.NEEDS` fails here, and so does a line without a route."""
+    assert openapi_routes(service) == set(NEEDS)
+    for route, need in NEEDS.items():
+        if need.scope is Scope.run:
+            assert "{id}" in route or "{run}" in route, route
+
+
+def test_the_table_is_the_one_written_by_hand() -> None:
+    ours = {route: need.role.name for route, need in NEEDS.items() if route in LEAST}
+    assert ours == LEAST
+
+
+def test_a_route_that_says_nothing_is_an_administrators() -> None:
+    assert need_of("POST", "/v1/new").role is Role.admin
+    assert need_of("POST", "/v1/new").scope is Scope.everyone
+
+
+@pytest.mark.parametrize("route", sorted(NEEDS))
+@pytest.mark.parametrize("token", ["t-viewer", "t-submitter", "t-operator", "stolen"])
+async def test_every_route_as_every_role(service: Service, route: str, token: str) -> None:
+    """Refused before anything happens where the role is too low; else it reaches the route, which answers as it does."""
+    async with as_(service, token) as http:
+        allowed = token in PEOPLE and PEOPLE[token].role >= NEEDS[route].role
+        if allowed and route.split()[1] in STREAMS:
+            return  # it would go on and on; `test_events` reads them
+        answer = await ask(http, route)
+    if token == "stolen" and not route.startswith("HEAD"):
+        problem(answer, 401, "denied")
+    elif token == "stolen":
+        assert answer.status_code == 401
+    elif allowed:
+        assert answer.status_code not in (401, 403), answer.text
+    else:
+        assert answer.status_code == 403
+        assert answer.json().get("code") == "no_right" if answer.content else route.startswith("HEAD")
+    if not allowed:
+        assert service.planner.calls == service.planner.submitted == service.scheduler.calls == []
+
+
+@pytest.mark.parametrize("route", sorted(r for r, need in NEEDS.items() if need.scope is Scope.run))
+async def test_another_tenants_run_is_as_one_that_is_not_there(service: Service, route: str) -> None:
+    async with as_(service, "t-red") as http:
+        hidden, missing = await ask(http, route, "r-blue"), await ask(http, route, "r-none")
+    assert hidden.status_code == missing.status_code == 404
+    assert hidden.text.replace("r-blue", "r-none") == missing.text
+    assert service.planner.calls == []
+
+
+@pytest.mark.parametrize("route", sorted(r for r, need in NEEDS.items() if need.scope is Scope.everyone))
+async def test_what_touches_every_tenant_is_refused_to_who_is_confined(service: Service, route: str) -> None:
+    async with as_(service, "t-red-operator") as http:
+        answer = await ask(http, route)
+    assert (answer.status_code, answer.json()["code"]) == (403, "no_right")
+    assert service.scheduler.calls == []
+
+
+async def test_listings_hold_what_is_theirs(service: Service) -> None:
+    async with as_(service, "t-red-viewer") as http:
+        assert [view["id"] for view in (await http.get("/v1/runs")).json()] == ["r-red"]
+        assert [view["id"] for view in (await http.get("/v1/tasks")).json()] == ["r-red/one"]
+        assert (await http.get("/v1/runs", params={"after": "r-blue"})).status_code == 404
+        assert (await http.get("/v1/tasks", params={"run": "r-blue"})).status_code == 404
+        assert (await http.get("/v1/tasks", params={"offset": 1})).json() == []
+
+
+async def test_windows_and_plan_rows_of_others_are_left_out(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views = [
+        {"id": "m", "tenant": "", "run": ""},
+        {"id": "red", "tenant": "red", "run": ""},
+        {"id": "blue", "tenant": "blue", "run": ""},
+        {"id": "run", "tenant": "", "run": "r-blue"},
+    ]
+    plan = {"id": "p", "rows": [{"task": "r-red/one"}, {"task": "r-blue/one"}]}
+    monkeypatch.setattr(service.scheduler, "windows", lambda: views)
+    monkeypatch.setattr(service.scheduler, "policy", lambda: {"order": "joint", "plan": plan})
+    async with as_(service, "t-red-viewer") as http:
+        assert [view["id"] for view in (await http.get("/v1/windows")).json()] == ["m", "red"]
+        assert (await http.get("/v1/policy")).json()["plan"]["rows"] == [{"task": "r-red/one"}]
+
+
+async def test_one_submits_for_ones_own_tenants_only(service: Service) -> None:
+    def of(tenant: str | None) -> dict[str, Any]:
+        body = submission()
+        if tenant:
+            body["workflow"]["tenant"] = tenant
+        return body
+
+    async with as_(service, "t-red") as http:
+        for tenant in ("blue", None):
+            answer = await http.post("/v1/runs", json=of(tenant))
+            assert (answer.status_code, answer.json()["code"]) == (403, "no_right")
+            assert "tenant red" in answer.json()["detail"]
+        assert service.planner.submitted == []
+        assert (await http.post("/v1/runs", json=of("red"))).status_code == 201
+    assert service.planner.submitted[0]["by"] == "rita"
+    async with as_(service, "t-red") as http:
+        assert (await http.post("/v1/runs/r-red/cancel", json={"reason": "mine"})).status_code == 200
+    assert service.planner.calls == [("cancel", "r-red", "mine", "rita")]
