@@ -123,7 +123,9 @@ def _plain(h: Harness) -> list[tuple[str, str]]:
         queued = sorted((copy.key(e), e.seq, t) for t, e in copy.tasks.items() if e.item is not None)
         for _, _, name in queued:
             entry = copy.tasks[name]
-            fitting = [(copy.nodes.score(entry.shape, s), s.index) for s in copy.nodes.all if s.fits(entry.shape)]
+            fitting = [
+                (copy.nodes.score(entry.shape, s), s.index) for s in copy.nodes.all if s.fits(entry.shape)
+            ]
             if fitting:
                 space = copy.nodes.all[min(fitting)[1]]
                 copy.place(entry, space, Reason("plain"), h.now)

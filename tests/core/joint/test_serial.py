@@ -1,5 +1,4 @@
-"""Schedules built from lists keep every constraint, whatever the list; justification never makes one longer.
-"""
+"""Schedules built from lists keep every constraint, whatever the list; justification never makes one longer."""
 
 from __future__ import annotations
 
