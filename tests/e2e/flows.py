@@ -401,3 +401,33 @@ def no_member(gang: list[object]) -> bool:
 def together() -> list[object]:
     gang = member.map([10, 20])
     return [gang, no_member(gang)]
+
+
+@task
+def span(start: str, end: str, scale: int) -> list[Any]:
+    return [start, end, scale]
+
+
+@task
+def given(event: Any) -> Any:
+    return event
+
+
+@workflow
+def interval(interval_start: str, interval_end: str, scale: int = 1) -> Any:
+    return span(interval_start, interval_end, scale)
+
+
+@workflow
+def ingest(event: Any) -> Any:
+    return given(event)
+
+
+@workflow
+def formats_event(event: Any) -> Any:
+    return given(f"{event}")
+
+
+@workflow
+def maps_event(event: Any) -> Any:
+    return given.map(event)

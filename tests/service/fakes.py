@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from headway.core.runs.schedules import Schedules
+from headway.core.runs.schedules import view as view_of
 from headway.domain.override import Override
 from headway.errors import Conflict, Invalid, NotFound
 from headway.service.http import App, make_app
@@ -29,6 +31,7 @@ class FakePlanner:
     """Runs whose tasks end when a test says so."""
 
     def __init__(self) -> None:
+        self.schedules = FakeSchedules()
         self.by_id: dict[str, dict[str, Any]] = {}
         self.task_views: dict[str, dict[str, Any]] = {}
         self.keys: dict[str, tuple[str, str]] = {}
@@ -181,6 +184,49 @@ class FakePlanner:
             id, state=state, ended=START + 10**6, counts={state: done}, error=error,
             result=self.result if state == "finished" else None,
         )  # fmt: skip
+
+
+class FakeSchedules:
+    """The real core of schedules, without a planner around it."""
+
+    def __init__(self) -> None:
+        self.core = Schedules()
+        self.known: set[str] = set()
+
+    def entry(self, name: str) -> Any:
+        return self.core.get(name)
+
+    def views(self) -> list[dict[str, Any]]:
+        return [view_of(entry) for entry in self.core]
+
+    def view(self, name: str) -> dict[str, Any]:
+        return view_of(self.core.get(name))
+
+    async def put(
+        self, name: str, schedule: dict[str, Any], submission: dict[str, Any], by: str
+    ) -> dict[str, Any]:
+        return view_of(self.core.put(name, schedule, submission, by, START))
+
+    async def remove(self, name: str, by: str) -> dict[str, Any]:
+        return view_of(self.core.remove(name))
+
+    async def pause(self, name: str, reason: str, by: str) -> dict[str, Any]:
+        return view_of(self.core.pause(name, by, reason, START))
+
+    async def resume(self, name: str, by: str) -> dict[str, Any]:
+        return view_of(self.core.resume(name, START))
+
+    async def event(self, name: str, key: str, payload: Any) -> dict[str, Any]:
+        run = self.core.event(name, key, payload)
+        repeated = run in self.known
+        self.known.add(run)
+        return {"run": run, "repeated": repeated}
+
+    async def backfill(self, name: str, rows: Any, parallel: int, by: str) -> dict[str, Any]:
+        return {"known": 0, **view_of(self.core.backfill(name, rows, parallel, by))}
+
+    async def cancel_backfill(self, name: str, by: str) -> dict[str, Any]:
+        return view_of(self.core.cancel_backfill(name))
 
 
 class FakeScheduler:

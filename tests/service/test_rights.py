@@ -21,10 +21,12 @@ EXPECTED = {
         GET /v1/runs  GET /v1/runs/{id}  GET /v1/runs/{id}/events  GET /v1/tasks  GET /v1/tasks/{run}/{name}
         GET /v1/tasks/{run}/{name}/why  GET /v1/tasks/{run}/{name}/logs  GET /v1/nodes  GET /v1/windows  GET /v1/policy
         HEAD /v1/blobs/{sha256}  GET /v1/blobs/{sha256}  GET /v1/version  GET /v1/health/live  GET /v1/health/ready
-        GET /v1/stats  GET /v1/events  GET /v1/tenants  GET /v1/rates""",
+        GET /v1/stats  GET /v1/events  GET /v1/tenants  GET /v1/rates  GET /v1/schedules  GET /v1/schedules/{name}""",
     "submitter": """
         POST /v1/runs  POST /v1/runs/{id}/cancel  POST /v1/runs/{id}/retry  POST /v1/tasks/{run}/{name}/cancel
-        PUT /v1/blobs/{sha256}""",
+        PUT /v1/blobs/{sha256}  PUT /v1/schedules/{name}  DELETE /v1/schedules/{name}  POST /v1/schedules/{name}/pause
+        POST /v1/schedules/{name}/resume  POST /v1/schedules/{name}/backfill  DELETE /v1/schedules/{name}/backfill
+        POST /v1/schedules/{name}/events""",
     "operator": """
         POST /v1/windows  DELETE /v1/windows/{id}  POST /v1/overrides  DELETE /v1/overrides/{id}  PUT /v1/policy
         PUT /v1/tenants/{name}/quota  DELETE /v1/tenants/{name}/quota  PUT /v1/rates/{name}  DELETE /v1/rates/{name}""",
@@ -126,6 +128,27 @@ async def test_what_touches_every_tenant_is_refused_to_who_is_confined(service: 
         answer = await ask(http, route)
     assert (answer.status_code, answer.json()["code"]) == (403, "no_right")
     assert service.scheduler.calls == []
+
+
+async def test_a_schedule_of_another_tenant_is_as_one_that_is_not_there(service: Service) -> None:
+    flow = {"workflow": {"name": "flow", "tasks": [], "tenant": "blue"}, "values": {}, "bundle": ""}
+    body = {"schedule": {"every": "1h"}, **flow}
+    async with as_(service, "t-submitter") as http:
+        assert (await http.put("/v1/schedules/blue", json=body)).status_code == 200
+    async with as_(service, "t-red") as http:
+        assert (await http.get("/v1/schedules")).json() == []
+        for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/resume"), ("POST", "/events")):
+            hidden = await http.request(method, f"/v1/schedules/blue{path}")
+            missing = await http.request(method, f"/v1/schedules/none{path}")
+            assert hidden.status_code == missing.status_code == 404
+            assert hidden.text.replace("blue", "none") == missing.text
+        assert (await http.put("/v1/schedules/mine", json=body)).status_code == 403
+        body["workflow"]["tenant"] = "red"
+        assert (await http.put("/v1/schedules/blue", json=body)).status_code == 409
+        assert (await http.put("/v1/schedules/mine", json=body)).status_code == 200
+        body["workflow"]["tenant"] = ["red"]
+        assert (await http.put("/v1/schedules/odd", json=body)).status_code == 403
+    assert [entry.name for entry in service.planner.schedules.core] == ["blue", "mine"]
 
 
 async def test_listings_hold_what_is_theirs(service: Service) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from headway.domain.workflow import Output
 from headway.errors import Invalid
@@ -90,6 +90,24 @@ class Future:
         _teach(self, "part of a value", "pass it directly, or inside lists, tuples and dicts with text keys")
 
 
+class Given(Future):
+    """What each run of a schedule will be given: stands for a parameter of the workflow, to be passed on to tasks."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, key: str) -> None:
+        from inspect import Parameter
+
+        self.key = key
+        super().__init__(cast("Trace", None), Output(key), mapped=False, type=Parameter.empty)
+
+    def __getitem__(self, step: int | str) -> Future:
+        _teach(self, f"[{step!r}]", "select inside a task, which gets the value")
+
+    def __repr__(self) -> str:
+        return f"<{self.key} of a scheduled run>"
+
+
 def name_of(future: Future) -> str:
     """`train`, `train["loss"]`."""
     return future.output.task + "".join(f"[{step!r}]" for step in future.output.path)
@@ -97,6 +115,8 @@ def name_of(future: Future) -> str:
 
 def _message(future: Future, use: str) -> str:
     why = "it has not run: a workflow only says which task gets which result"
+    if isinstance(future, Given):
+        why = "each run of the schedule has its own: pass it on to a task"
     return f"{name_of(future)} is used as {use}, but {why}"
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from headway.authoring import names
 from headway.authoring.checking import Signature, element_of
-from headway.authoring.futures import Future, name_of
+from headway.authoring.futures import Future, Given, name_of
 from headway.authoring.options import TaskOptions, WorkflowOptions
 from headway.authoring.values import Encoded, encode, short
 from headway.domain.codec import validate_workflow
@@ -144,6 +144,9 @@ class Trace:
 
     def arg(self, value: Any, who: str) -> Arg:
         """A value as the graph holds it: an output, a container of outputs, or a literal."""
+        if isinstance(value, Given):
+            self.values.setdefault(value.key, Encoded(Ref("json", None, 4, None, "None")))
+            return Value(value.key)
         if isinstance(value, Future):
             self._own(value, who)
             return value.output
@@ -178,6 +181,11 @@ class Trace:
 
     def _source(self, who: str, source: Any) -> Future | list[Any]:
         """What a map iterates: a future of a list, or a list made of any other iterable."""
+        if isinstance(source, Given):
+            raise Invalid(
+                f"{who}: .map() over {source.key!r}, whose length is not known before the run",
+                hint="let a task return it as a list, and map over that",
+            )
         if isinstance(source, Future):
             self._own(source, who)
             return self._part(source) if source.output.path else source
@@ -238,7 +246,8 @@ class Trace:
         """Note both branches of `when`, and a task that gives the result of the one that was taken."""
         from headway.authoring import steps
 
-        self._own(condition, "when()")
+        if not isinstance(condition, Given):
+            self._own(condition, "when()")
         self.functions[steps.TRUTH], self.functions[steps.TAKE] = steps.truth, steps.take
         asked = self._spec(
             "when", TaskOptions(), bool, function=steps.TRUTH, args=(self.arg(condition, "when()"),)

@@ -24,6 +24,7 @@ from headway.cli import (
     plan_command,
     policy_command,
     run_commands,
+    schedule_commands,
     service_commands,
     simulate_command,
     tenant_commands,
@@ -64,6 +65,7 @@ def root(
 
 demo.register(app)
 run_commands.register(app)
+schedule_commands.register(app)
 service_commands.register(app)
 listing_commands.register(app)
 policy_command.register(app)

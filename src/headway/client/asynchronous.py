@@ -91,14 +91,18 @@ class AsyncClient:
     ) -> AsyncRunHandle:
         """Submit what is packed; blobs the service lacks are sent first."""
         request = calls.submit(submission.body, idempotency_key or submission.run)
+        return AsyncRunHandle(self, await self._with_blobs(request, submission))
+
+    async def _with_blobs(self, request: calls.Request, submission: Submission) -> Any:
+        """The answer; if the service lacks content, that is sent and the request made again."""
         try:
-            return AsyncRunHandle(self, await self._ask(request))
+            return await self._ask(request)
         except Invalid as error:
             if not (missing := missing_of(error.fields, submission)):
                 raise
         for sha in missing:
             await self._ask(calls.put_blob(sha, submission.blobs[sha]))
-        return AsyncRunHandle(self, await self._ask(request))
+        return await self._ask(request)
 
     async def get(self, run: str) -> AsyncRunHandle:
         """A handle on a run. Raises NotFound."""
@@ -172,6 +176,73 @@ class AsyncClient:
     async def clear_window(self, id: str) -> View:
         """End a window now."""
         view: View = await self._ask(calls.clear_window(id))
+        return view
+
+    # ── schedules ─────────────────────────────────────────────────────────────────────────────────
+
+    async def schedule(self, name: str, workflow: Any, /, when: View, **params: Any) -> View:
+        """Register a workflow to run by itself.
+
+        Args:
+            name: Of the schedule; the same again registers a new version.
+            workflow: A function decorated with `@workflow`. What it has of the parameters `interval_start`, `interval_end` and
+                `event` it gets from each run's time or event, to be passed on to tasks.
+            when: `{"cron": "30 5 * * mon-fri", "zone": "Europe/Berlin"}`, `{"every": "15min"}`, `{"file": "/in/*.csv"}` or
+                `{"http": True}`; also `catchup`, `overlap`, `limit`.
+            params: Its other parameters.
+
+        Raises:
+            Invalid: The schedule or the parameters make no sense; nothing is registered.
+        """
+        from headway.client.packing import pack_schedule
+
+        submission = pack_schedule(workflow, when, params)
+        view: View = await self._with_blobs(calls.set_schedule(name, submission.body), submission)
+        return view
+
+    async def schedules(self) -> list[View]:
+        """All of them, with their next time."""
+        found: list[View] = await self._ask(calls.schedules())
+        return found
+
+    async def get_schedule(self, name: str, *, count: int = 5) -> View:
+        """One, with its next `count` times. Raises NotFound."""
+        view: View = await self._ask(calls.schedule(name, count))
+        return view
+
+    async def remove_schedule(self, name: str) -> View:
+        """Forget it; its runs go on."""
+        view: View = await self._ask(calls.remove_schedule(name))
+        return view
+
+    async def pause_schedule(self, name: str, reason: str = "") -> View:
+        """Start nothing more of it."""
+        view: View = await self._ask(calls.pause_schedule(name, reason))
+        return view
+
+    async def resume_schedule(self, name: str) -> View:
+        """Go on with its next time; those that passed meanwhile are for a backfill."""
+        view: View = await self._ask(calls.resume_schedule(name))
+        return view
+
+    async def backfill(
+        self, name: str, *, start: int, end: int, parallel: int = 1, limit: int = 1000
+    ) -> View:
+        """One run for each of its times from `start` to before `end` that has none yet; microseconds since 1970."""
+        body = {"start": start, "end": end, "parallel": parallel, "limit": limit}
+        view: View = await self._ask(calls.backfill(name, body))
+        return view
+
+    async def cancel_backfill(self, name: str) -> View:
+        """Start no more of a backfill."""
+        view: View = await self._ask(calls.cancel_backfill(name))
+        return view
+
+    async def send_event(self, name: str, payload: Any = None, *, key: str | None = None) -> View:
+        """Say that what a schedule waits for has happened; `{"run", "repeated"}`. The same key is the same event."""
+        from headway.client.submission import new_run_id
+
+        view: View = await self._ask(calls.send_event(name, payload, key or new_run_id(name)))
         return view
 
     async def tenants(self) -> list[View]:

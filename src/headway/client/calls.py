@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from headway.domain.schedule import check_name
 from headway.errors import Invalid
 
 JSON = "application/json"
@@ -114,6 +115,48 @@ def logs(task: str, follow: bool, tail: int | None) -> Request:
 
 def nodes() -> Request:
     return _get("/v1/nodes")
+
+
+def _of_schedule(name: str, *more: str) -> str:
+    return "/".join(["/v1/schedules", check_name(name), *more])
+
+
+def schedules() -> Request:
+    return _get("/v1/schedules")
+
+
+def schedule(name: str, count: int) -> Request:
+    return _get(_of_schedule(name), count=count)
+
+
+def set_schedule(name: str, body: dict[str, Any]) -> Request:
+    return _send("PUT", _of_schedule(name), body)
+
+
+def remove_schedule(name: str) -> Request:
+    return _send("DELETE", _of_schedule(name))
+
+
+def pause_schedule(name: str, reason: str) -> Request:
+    return _send("POST", _of_schedule(name, "pause"), {"reason": reason})
+
+
+def resume_schedule(name: str) -> Request:
+    return _send("POST", _of_schedule(name, "resume"))
+
+
+def backfill(name: str, body: dict[str, Any]) -> Request:
+    return _send("POST", _of_schedule(name, "backfill"), body)
+
+
+def cancel_backfill(name: str) -> Request:
+    return _send("DELETE", _of_schedule(name, "backfill"))
+
+
+def send_event(name: str, payload: Any, key: str) -> Request:
+    request = _send("POST", _of_schedule(name, "events"), payload, repeatable=True)
+    request.headers["Idempotency-Key"] = key
+    return request
 
 
 def windows() -> Request:

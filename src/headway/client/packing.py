@@ -10,9 +10,11 @@ from typing import Any
 
 from headway.authoring.bundle import Bundle
 from headway.authoring.decorators import WorkflowFunction
+from headway.authoring.futures import Given
 from headway.authoring.tracing import Traced
 from headway.client.submission import Submission, new_run_id
 from headway.domain.codec import ref_to_json, workflow_to_json
+from headway.domain.schedule import EVENT, INTERVAL
 from headway.errors import Invalid
 
 _BUNDLES_KEPT = 32
@@ -64,6 +66,21 @@ def pack(
         "bundle": bundle.sha if bundle is not None else "",
     }
     return Submission(body, blobs)
+
+
+def pack_schedule(workflow: Any, when: Mapping[str, Any], params: Mapping[str, Any]) -> Submission:
+    """What `PUT /v1/schedules/NAME` takes: the workflow traced with stand-ins for what each run of it will be given.
+
+    Raises:
+        Invalid: As `pack`.
+    """
+    if isinstance(workflow, WorkflowFunction):
+        taken = [name for name in (*INTERVAL, EVENT) if name in workflow.parameters and name not in params]
+        params = {**params, **{name: Given(name) for name in taken}}
+    submission = pack(workflow, (), params)
+    body = {**submission.body, "schedule": dict(when)}
+    del body["run"]
+    return Submission(body, submission.blobs)
 
 
 def _bundle_of(traced: Traced) -> Bundle | None:

@@ -88,14 +88,18 @@ class Client:
     def submit_packed(self, submission: Submission, *, idempotency_key: str | None = None) -> RunHandle:
         """Submit what is packed; blobs the service lacks are sent first."""
         request = calls.submit(submission.body, idempotency_key or submission.run)
+        return RunHandle(self, self._with_blobs(request, submission))
+
+    def _with_blobs(self, request: calls.Request, submission: Submission) -> Any:
+        """The answer; if the service lacks content, that is sent and the request made again."""
         try:
-            return RunHandle(self, self._ask(request))
+            return self._ask(request)
         except Invalid as error:
             if not (missing := missing_of(error.fields, submission)):
                 raise
         for sha in missing:
             self._ask(calls.put_blob(sha, submission.blobs[sha]))
-        return RunHandle(self, self._ask(request))
+        return self._ask(request)
 
     def get(self, run: str) -> RunHandle:
         """A handle on a run. Raises NotFound."""
@@ -167,6 +171,71 @@ class Client:
     def clear_window(self, id: str) -> View:
         """End a window now."""
         view: View = self._ask(calls.clear_window(id))
+        return view
+
+    # ── schedules ─────────────────────────────────────────────────────────────────────────────────
+
+    def schedule(self, name: str, workflow: Any, /, when: View, **params: Any) -> View:
+        """Register a workflow to run by itself.
+
+        Args:
+            name: Of the schedule; the same again registers a new version.
+            workflow: A function decorated with `@workflow`. What it has of the parameters `interval_start`, `interval_end` and
+                `event` it gets from each run's time or event, to be passed on to tasks.
+            when: `{"cron": "30 5 * * mon-fri", "zone": "Europe/Berlin"}`, `{"every": "15min"}`, `{"file": "/in/*.csv"}` or
+                `{"http": True}`; also `catchup`, `overlap`, `limit`.
+            params: Its other parameters.
+
+        Raises:
+            Invalid: The schedule or the parameters make no sense; nothing is registered.
+        """
+        from headway.client.packing import pack_schedule
+
+        submission = pack_schedule(workflow, when, params)
+        view: View = self._with_blobs(calls.set_schedule(name, submission.body), submission)
+        return view
+
+    def schedules(self) -> list[View]:
+        """All of them, with their next time."""
+        found: list[View] = self._ask(calls.schedules())
+        return found
+
+    def get_schedule(self, name: str, *, count: int = 5) -> View:
+        """One, with its next `count` times. Raises NotFound."""
+        view: View = self._ask(calls.schedule(name, count))
+        return view
+
+    def remove_schedule(self, name: str) -> View:
+        """Forget it; its runs go on."""
+        view: View = self._ask(calls.remove_schedule(name))
+        return view
+
+    def pause_schedule(self, name: str, reason: str = "") -> View:
+        """Start nothing more of it."""
+        view: View = self._ask(calls.pause_schedule(name, reason))
+        return view
+
+    def resume_schedule(self, name: str) -> View:
+        """Go on with its next time; those that passed meanwhile are for a backfill."""
+        view: View = self._ask(calls.resume_schedule(name))
+        return view
+
+    def backfill(self, name: str, *, start: int, end: int, parallel: int = 1, limit: int = 1000) -> View:
+        """One run for each of its times from `start` to before `end` that has none yet; microseconds since 1970."""
+        body = {"start": start, "end": end, "parallel": parallel, "limit": limit}
+        view: View = self._ask(calls.backfill(name, body))
+        return view
+
+    def cancel_backfill(self, name: str) -> View:
+        """Start no more of a backfill."""
+        view: View = self._ask(calls.cancel_backfill(name))
+        return view
+
+    def send_event(self, name: str, payload: Any = None, *, key: str | None = None) -> View:
+        """Say that what a schedule waits for has happened; `{"run", "repeated"}`. The same key is the same event."""
+        from headway.client.submission import new_run_id
+
+        view: View = self._ask(calls.send_event(name, payload, key or new_run_id(name)))
         return view
 
     def tenants(self) -> list[View]:

@@ -18,6 +18,7 @@ from headway.roles.following.asking import Asker
 from headway.roles.following.predicting import lines
 from headway.roles.loop import RoleLoop
 from headway.roles.planner import Planner
+from headway.roles.recurring_front import SchedulesFront
 from headway.roles.scheduler import Scheduler
 
 View = dict[str, Any]
@@ -28,6 +29,7 @@ class PlannerFront:
 
     def __init__(self, loop: RoleLoop, planner: Planner, feed: Feed, archive: Journal) -> None:
         self._loop, self._planner, self._feed, self._archive = loop, planner, feed, archive
+        self.schedules = SchedulesFront(loop, planner, self.exists)
 
     async def submit(self, body: View) -> View:
         """Accept a run; see `service.ports.PlannerPort`."""
@@ -68,6 +70,10 @@ class PlannerFront:
             return self._planner.runs.run_view(id)
         view: View = await self._document("run", id)
         return view
+
+    async def exists(self, id: str) -> bool:
+        """Whether there is a run of this id, in memory or in the archive."""
+        return self._planner.runs.has(id) or await self._archive.document("run", id) is not None
 
     async def tasks(self, run: str | None, state: str | None, limit: int, offset: int) -> list[View]:
         """Tasks of a run, or of all runs in memory, newest run first."""

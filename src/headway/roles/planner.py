@@ -24,6 +24,7 @@ from headway.bus.topics import executor_name
 from headway.core.behind import Behind, behind
 from headway.core.capacity.estimates import UNKNOWN
 from headway.core.runs import Offer, Plan, Runs, refuse_impossible
+from headway.core.runs.schedules import Schedules
 from headway.domain.codec import arg_to_json as tree_of
 from headway.domain.codec import ref_from_json, ref_to_json, workflow_from_json
 from headway.domain.resources import Node
@@ -32,6 +33,7 @@ from headway.domain.units import SECOND
 from headway.domain.workflow import Workflow, parents
 from headway.errors import Conflict, HeadwayError, Invalid
 from headway.journal.records import Document
+from headway.roles import recurring
 from headway.roles.step import CALL, NONSENSE, Input, Output, Step
 from headway.roles.translate import (
     demand_to_model,
@@ -61,6 +63,7 @@ class Planner:
         #: Whether anybody wants to hear what changed: telling it takes a tenth of a step's time.
         self._heard = heard
         self.runs = Runs()
+        self.schedules = Schedules()
         self.nodes: dict[str, Node] = {}
         #: Idempotency key -> [run, digest of the submission, time].
         self.keys: dict[str, list[Any]] = {}
@@ -82,6 +85,9 @@ class Planner:
                 self._take(now, item, step)
             except NONSENSE as error:
                 step.refuse(item, error)
+        recurring.start_due(
+            self.schedules, self.runs.alive, self.runs.has, lambda body: self._submit(now, body)
+        )
         plan = self.runs.drain()
         self._publish(plan, step)
         self._archive(now, plan, step)
@@ -132,6 +138,8 @@ class Planner:
     def _call(self, now: int, item: Input) -> dict[str, Any] | HeadwayError:
         body = json.loads(item.body)
         try:
+            if item.kind in recurring.CALLS:
+                return recurring.CALLS[item.kind](self.schedules, body, now)
             if item.kind == "submit":
                 return self._submit(now, body)
             if item.kind == "cancel":
@@ -278,9 +286,17 @@ class Planner:
 
     def snapshot(self) -> Any:
         nodes = [node_to_model(node).model_dump() for node in self.nodes.values()]
-        return {"runs": self.runs.snapshot(), "nodes": nodes, "keys": self.keys, "recent": self.recent}
+        return {
+            "runs": self.runs.snapshot(),
+            "schedules": self.schedules.snapshot(),
+            "nodes": nodes,
+            "keys": self.keys,
+            "recent": self.recent,
+        }
 
     def restore(self, tree: Any) -> None:
         self.runs = Runs.restore(tree["runs"])
+        if "schedules" in tree:  # not in snapshots of before there were any
+            self.schedules = Schedules.restore(tree["schedules"])
         self.nodes = {node["name"]: node_from_model(NodeModel(**node)) for node in tree["nodes"]}
         self.keys, self.recent = dict(tree["keys"]), dict(tree["recent"])

@@ -21,7 +21,7 @@ from headway.service.ports import BlobsPort, PlannerPort, SchedulerPort
 from headway.service.problems import Malformed, NoRoute, WrongMethod
 from headway.service.rights import PREFIX
 from headway.service.routes import blobs as blob_routes
-from headway.service.routes import meta, nodes, overrides, runs, tasks, tenants, windows
+from headway.service.routes import meta, nodes, overrides, runs, schedules, tasks, tenants, windows
 from headway.service.state import Shared, allowed
 from headway.service.stream import Hub
 from headway.settings import Settings
@@ -74,7 +74,7 @@ def make_app(
     )  # fmt: skip
     api.state.shared = shared
     v1 = APIRouter(prefix=PREFIX, dependencies=[Depends(allowed)])
-    for routes in (runs, tasks, nodes, windows, tenants, overrides, blob_routes, meta):
+    for routes in (runs, tasks, schedules, nodes, windows, tenants, overrides, blob_routes, meta):
         v1.include_router(routes.router)
     api.include_router(v1)
     _install_problems(api)

@@ -20,11 +20,14 @@ from headway.errors import HeadwayError
 from headway.execute.files import drop_checkpoints
 from headway.roles.following.asking import Asker, socket_of
 from headway.roles.planning import aim_of
+from headway.roles.recurring_front import SchedulesFront
 from headway.roles.team import Team
 from headway.service import lifeline
+from headway.service.file_events import FileEvents
 from headway.service.http import make_app
 from headway.service.identity import OWNER, Tokens, ensure_token, write_private
 from headway.service.server import serve
+from headway.service.ticker import Clockwork, Ticker
 from headway.settings import Child, Settings, read_child
 from headway.store.blobs import Blobs
 from headway.store.sqlite import SqliteJournal
@@ -85,6 +88,7 @@ async def run(child: Child, sock: socket.socket) -> None:
         # The journal's writer waits for this thread at every commit: 5 ms at worst by default, a hop's whole time.
         sys.setswitchinterval(0.0002)
         tokens = Tokens({ensure_token(settings.state / "token"): OWNER})
+        watching = _watch(team.front.schedules)
         app = make_app(team.front, team.scheduling, blobs, settings, tokens)
         ready = asyncio.Event()
         serving = asyncio.create_task(serve(app, sock, stop=stop, ready=ready))
@@ -96,10 +100,23 @@ async def run(child: Child, sock: socket.socket) -> None:
             log.error("a role ended; the service ends too, and its supervisor starts it again")
             os._exit(70)
         failing.cancel()
+        for task in watching:
+            task.cancel()
         await serving
     finally:
         await team.stop()
         await journal.close()
+
+
+def _watch(schedules: SchedulesFront) -> list[asyncio.Task[None]]:
+    """Begin to look at the clock and at files for the schedules."""
+    ticker = Ticker(Clockwork(lambda: schedules.all), schedules.fire)
+    schedules.on_change = ticker.changed
+    files = FileEvents(lambda: schedules.all, schedules.event)
+    return [
+        asyncio.create_task(ticker.run(), name="ticker"),
+        asyncio.create_task(files.run(), name="file events"),
+    ]
 
 
 def main() -> None:

@@ -11,9 +11,11 @@ None, "error": None | {"task", "type", "message"}}`; a result tree has `{"ref": 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
+
+from headway.core.runs.schedules import Entry
 
 View = dict[str, Any]
 
@@ -25,6 +27,9 @@ class PlannerPort(Protocol):
     """The planner: runs and tasks. Changes resolve after the commit; reads never commit, and wait only for
     the archive.
     """
+
+    @property
+    def schedules(self) -> SchedulesPort: ...
 
     async def submit(self, body: View) -> View:
         """Accept `{"run", "workflow", "values", "bundle", "key", "by"}`; returns the run view.
@@ -63,6 +68,36 @@ class PlannerPort(Protocol):
         once. Returns what ends it.
         """
         ...
+
+
+class SchedulesPort(Protocol):
+    """Workflows that run by themselves; views as `headway.core.runs.schedules.view` makes them."""
+
+    def entry(self, name: str) -> Entry:
+        """Raises NotFound."""
+        ...
+
+    def views(self) -> list[View]: ...
+
+    def view(self, name: str) -> View:
+        """Raises NotFound."""
+        ...
+
+    async def put(self, name: str, schedule: View, submission: View, by: str) -> View: ...
+
+    async def remove(self, name: str, by: str) -> View: ...
+
+    async def pause(self, name: str, reason: str, by: str) -> View: ...
+
+    async def resume(self, name: str, by: str) -> View: ...
+
+    async def event(self, name: str, key: str, payload: Any) -> View:
+        """`{"run", "repeated"}`; raises Conflict while it is paused."""
+        ...
+
+    async def backfill(self, name: str, rows: Sequence[Sequence[Any]], parallel: int, by: str) -> View: ...
+
+    async def cancel_backfill(self, name: str, by: str) -> View: ...
 
 
 class SchedulerPort(Protocol):

@@ -40,6 +40,8 @@ class Scope(Enum):
 
     run = "run"
     """One run or a task of it, named in the path by `{id}` or `{run}`: checked before the route is called."""
+    schedule = "schedule"
+    """One schedule, named in the path by `{name}`: likewise."""
     filtered = "filtered"
     """Things of several tenants: the route itself leaves out what is not the caller's."""
     system = "system"
@@ -64,6 +66,8 @@ class Need:
 PREFIX = "/v1"
 
 _READ_RUN, _STEER_RUN = Need(Role.viewer, Scope.run), Need(Role.submitter, Scope.run)
+_READ_SCHEDULE = Need(Role.viewer, Scope.schedule)
+_STEER_SCHEDULE = Need(Role.submitter, Scope.schedule)
 _READ_SOME, _READ_SYSTEM = Need(Role.viewer, Scope.filtered), Need(Role.viewer, Scope.system)
 _STEER_ALL = Need(Role.operator, Scope.everyone)
 _ADMIN = Need(Role.admin, Scope.everyone)
@@ -83,6 +87,15 @@ NEEDS: Mapping[str, Need] = MappingProxyType(
         "GET /v1/tasks/{run}/{name}/why": _READ_RUN,
         "GET /v1/tasks/{run}/{name}/logs": _READ_RUN,
         "POST /v1/tasks/{run}/{name}/cancel": _STEER_RUN,
+        "GET /v1/schedules": _READ_SOME,
+        "PUT /v1/schedules/{name}": SUBMIT,
+        "GET /v1/schedules/{name}": _READ_SCHEDULE,
+        "DELETE /v1/schedules/{name}": _STEER_SCHEDULE,
+        "POST /v1/schedules/{name}/pause": _STEER_SCHEDULE,
+        "POST /v1/schedules/{name}/resume": _STEER_SCHEDULE,
+        "POST /v1/schedules/{name}/backfill": _STEER_SCHEDULE,
+        "DELETE /v1/schedules/{name}/backfill": _STEER_SCHEDULE,
+        "POST /v1/schedules/{name}/events": _STEER_SCHEDULE,
         "GET /v1/nodes": _READ_SYSTEM,
         "GET /v1/windows": _READ_SOME,
         "POST /v1/windows": _STEER_ALL,
@@ -150,7 +163,7 @@ def check_tenant(who: Identity, tenant: str) -> None:
     Raises:
         NoRight: With the tenants it may use.
     """
-    if not who.sees(tenant):
+    if not who.sees(str(tenant)):  # what is no text is for the planner to refuse
         raise NoRight(
             f"{who.name} may not submit for tenant {tenant!r}, only for {_listed(who.tenants)}",
             hint=f'say @workflow(tenant="{min(who.tenants)}")',
@@ -172,6 +185,16 @@ async def check_run(planner: PlannerPort, who: Identity, run: str) -> None:
         seen = False
     if not seen:
         raise NotFound(f"there is no run {run!r}", hint="`headway runs` lists them")
+
+
+def check_schedule(planner: PlannerPort, who: Identity, name: str) -> None:
+    """The same for a schedule.
+
+    Raises:
+        NotFound: There is no such schedule, for this caller.
+    """
+    if who.tenants and not who.sees(planner.schedules.view(name)["tenant"]):
+        raise NotFound(f"there is no schedule {name!r}", hint="`headway schedules` lists them")
 
 
 def _article(role: Role) -> str:

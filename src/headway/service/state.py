@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 
 from headway.service.identity import Identity
 from headway.service.ports import BlobsPort, PlannerPort, SchedulerPort
-from headway.service.rights import PREFIX, Scope, check_role, check_run, need_of
+from headway.service.rights import PREFIX, Scope, check_role, check_run, check_schedule, need_of
 from headway.service.stream import Hub
 from headway.settings import Settings
 
@@ -49,7 +49,7 @@ async def allowed(request: Request) -> None:
 
     Raises:
         NoRight: The role is too low, or the token is confined and the route is not.
-        NotFound: The run in the path is another tenant's, or nobody's.
+        NotFound: The run or schedule in the path is another tenant's, or nobody's.
     """
     who, route = request.scope["identity"], request.scope["route"]
     # A route knows the prefix of its own router, and of the outer one only in some versions of the framework.
@@ -58,6 +58,8 @@ async def allowed(request: Request) -> None:
     if who.tenants and need.scope is Scope.run:
         run = request.path_params.get("run") or request.path_params["id"]
         await check_run(request.app.state.shared.planner, who, run)
+    if need.scope is Scope.schedule:
+        check_schedule(request.app.state.shared.planner, who, request.path_params["name"])
 
 
 Ports = Annotated[Shared, Depends(shared_of)]

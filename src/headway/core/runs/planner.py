@@ -227,6 +227,11 @@ class Runs:
     def has(self, run_id: str) -> bool:
         return run_id in self._runs
 
+    def alive(self, run_id: str) -> bool:
+        """Whether a run is here and not over."""
+        run = self._runs.get(run_id)
+        return run is not None and not run.ended
+
     def ids(self) -> list[str]:
         """Runs in order of submission."""
         return list(self._runs)

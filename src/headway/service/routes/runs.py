@@ -89,8 +89,8 @@ def parse_submission(raw: bytes) -> dict[str, Any]:
     return body
 
 
-def _missing_blobs(shared: Shared, body: dict[str, Any]) -> list[str]:
-    """What is referred to but not here: it must be found out before the run is acknowledged, not when a task
+def missing_blobs(shared: Shared, body: dict[str, Any]) -> list[str]:
+    """Content that is referred to but not here: it must be found out before the run is acknowledged, not when a task
     needs it.
     """
     wanted = [body["bundle"]] if body["bundle"] else []
@@ -168,7 +168,7 @@ async def accept(
     check_tenant(who, body["workflow"].get("tenant", DEFAULT_TENANT))
     body.setdefault("values", {})
     body.setdefault("bundle", "")
-    if missing := _missing_blobs(shared, body):
+    if missing := missing_blobs(shared, body):
         raise Invalid(
             f"{len(missing)} of the blobs it refers to are not here",
             hint="send them with PUT /v1/blobs/{sha256} first",
