@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headway.bus import topics
-from headway.bus.broker_amqtt import covers
+from headway.bus.topics import covers
 from headway.errors import Invalid
 
 names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20).filter(
@@ -112,3 +112,16 @@ def test_filters_as_nats_subjects() -> None:
 )
 def test_what_a_filter_covers(allowed: str, asked: str, yes: bool) -> None:
     assert covers(allowed, asked) is yes
+
+
+def test_events_are_said_by_one_user_and_heard_by_another() -> None:
+    says, hears = topics.event_sender("events"), topics.event_listener("triggers")
+    topic = topics.event("s", "lab/7/done")
+    assert topic == "headway/s/events/lab/7/done"
+    assert any(covers(f, topic) for f in topics.may_publish("s", says))
+    assert any(covers(f, topic) for f in topics.subscriptions("s", hears))
+    assert not any(covers(f, topic) for f in topics.may_publish("s", hears))
+    letters = topics.letter("s", "planner", "scheduler")
+    assert not any(covers(f, letters) for f in topics.may_publish("s", says))
+    assert not any(covers(f, topic) for f in topics.subscriptions("s", says))
+    assert topics.parse(topic) is None, "no role takes it for a letter"

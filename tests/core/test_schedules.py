@@ -161,6 +161,10 @@ def test_what_later_runs_need_is_known() -> None:
         ({"cron": ["*"]}, "not a text"),
         ({"http": "yes"}, "http is true"),
         ({"file": "in/*.csv"}, "absolute path"),
+        ({"mqtt": "lab/#/done"}, "not a topic filter"),
+        ({"mqtt": "lab//done"}, "not a topic filter"),
+        ({"mqtt": "lab/a+"}, "not a topic filter"),
+        ({"mqtt": "lab/a b"}, "a blank or a dot"),
     ],
 )
 def test_every_field_wrong_once(tree: dict[str, Any], says: str) -> None:

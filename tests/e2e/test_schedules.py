@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+import paho.mqtt.client as paho
 import pytest
 
 from headway import Client
+from headway.bus.port import parse_url
 from headway.errors import NotFound
 
 from .conftest import Home, until
@@ -53,6 +55,32 @@ def test_a_file_that_appears_starts_a_run(tidy: Client, service: Home) -> None:
     (folder / "new.csv").write_text("1,2\n")
     run = until(lambda: tidy.get_schedule("files")["last_run"], "the run of a file")
     assert tidy.get(run).result(timeout=30)["path"] == str(folder / "new.csv")
+
+
+def test_a_message_starts_a_run(tidy: Client, flows: ModuleType, service: Home) -> None:
+    """By a program of its own, with the URL that the service wrote down for such programs, and MQTT's own client library."""
+    tidy.schedule("heard", flows.ingest, {"mqtt": "lab/+/done"})
+    address, credential = parse_url((service.state / "events").read_text().strip())
+    other = paho.Client(paho.CallbackAPIVersion.VERSION2)
+    other.username_pw_set(credential.user, credential.password)
+    other.connect(address.host, address.port)
+    other.loop_start()
+    body = json.dumps({"id": "job-7", "size": 3})
+    try:
+        # The service connects when the first schedule waits for messages; until then nobody hears.
+        def said() -> str:
+            other.publish("headway/local/events/lab/7/done", body, qos=1).wait_for_publish(10)
+            other.publish("headway/local/events/lab/7/other", body, qos=1).wait_for_publish(10)
+            return str(tidy.get_schedule("heard")["last_run"])
+
+        run = until(said, "the run of a message")
+        for _ in range(3):
+            said()
+    finally:
+        other.disconnect()
+        other.loop_stop()
+    assert tidy.get(run).result(timeout=30) == {"topic": "lab/7/done", "payload": {"id": "job-7", "size": 3}}
+    assert tidy.get_schedule("heard")["fired"] == 1, "the same id is the same event"
 
 
 def test_a_backfill_from_the_command_line_runs_each_interval_once(tidy: Client, service: Home) -> None:

@@ -11,7 +11,8 @@ from amqtt.contexts import Action
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.session import Session
 
-from headway.bus.broker_amqtt import covers, same
+from headway.bus.broker_amqtt import same
+from headway.bus.topics import covers
 
 _config: dict[str, Any] = {"port": 0, "users": {}}
 

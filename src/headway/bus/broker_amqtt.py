@@ -92,17 +92,6 @@ class AmqttBroker:
         write_secret(self._config, json.dumps({"port": self._port, "users": users}))
 
 
-def covers(allowed: str, asked: str) -> bool:
-    """Whether the MQTT filter `allowed` takes in all that the topic or filter `asked` does."""
-    mine, theirs = allowed.split("/"), asked.split("/")
-    for index, part in enumerate(mine):
-        if part == "#":
-            return True
-        if index >= len(theirs) or (part != "+" and part != theirs[index]) or theirs[index] == "#":
-            return False
-    return len(mine) == len(theirs)
-
-
 def main(config: str) -> None:
     """Runs the broker until SIGTERM."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")

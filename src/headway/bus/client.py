@@ -76,6 +76,7 @@ class _Connection(aiomqtt.Client):
     paho's."""
 
     deliver: OnMessage
+    retained: bool
 
     def _client_connect(self) -> None:
         super()._client_connect()
@@ -85,7 +86,8 @@ class _Connection(aiomqtt.Client):
             self._client._sock = cast(Any, _BufferedSocket(sock))
 
     def _on_message(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:
-        self.deliver(message.topic, bytes(message.payload))
+        if self.retained or not message.retain:
+            self.deliver(message.topic, bytes(message.payload))
 
     def _on_socket_register_write(self, client: paho.Client, userdata: Any, sock: Any) -> None:
         # paho calls this from the connecting thread for CONNECT, from the loop for all else: there, what one
@@ -121,6 +123,7 @@ class MqttBus:
         name: The client's name: sender in its topics, key of its credential.
         site: The site in its topics.
         max_payload: Bytes; more is refused before publishing.
+        retained: Whether to take what was said before we connected.
     """
 
     def __init__(
@@ -131,6 +134,7 @@ class MqttBus:
         site: str = "local",
         credential: Credential | None = None,
         max_payload: int = MAX_PAYLOAD,
+        retained: bool = True,
         rng: random.Random | None = None,
     ) -> None:
         self.name = name
@@ -138,6 +142,7 @@ class MqttBus:
         self.max_payload = max_payload
         self.counters: Counter[str] = Counter()
         self.last_error: str = ""
+        self._retained = retained
         self._address = address
         self._credential = credential or address.credentials.get(name, Credential())
         self._rng = rng or random.Random()
@@ -285,6 +290,7 @@ class MqttBus:
         )  # fmt: skip
         connection.pending_calls_threshold = 10**6
         connection.deliver = self._deliver
+        connection.retained = self._retained
         return connection
 
     def _deliver(self, topic: str, payload: bytes) -> None:

@@ -6,9 +6,11 @@
 | `headway/<site>/from/<receiver>/ack/<sender>` | how far the receiver has the sender's streams | no       |
 | `headway/<site>/from/<sender>/presence`       | a lease on being alive                       | yes      |
 | `headway/<site>/from/<sender>/probe`          | a client asks itself whether its rights work | no       |
+| `headway/<site>/events/…`                     | words of other programs, for schedules       | as sent  |
 
 A client publishes under its own `from/<name>/` and nowhere else, and the broker enforces it; so whoever reads
-a topic knows who wrote it. Names are percent-encoded into one level: a node called `gpu.box/1` cannot reach
+a topic knows who wrote it. Events are the exception: one user, `events`, may say any, and nobody's word is
+taken for a sender's. Names are percent-encoded into one level: a node called `gpu.box/1` cannot reach
 into another's topics, and NATS, which turns dots into levels of its own, sees none.
 """
 
@@ -16,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import quote, unquote
 
 from headway.bus.names import PLANNER, RESOURCE_MANAGER, SCHEDULER
@@ -47,12 +49,14 @@ class Client:
         sends: Streams it may send; `+` for any.
         listens: (sender, stream) pairs it may read; sender `+` for any.
         watches: Reads everything of the site, publishes nothing but its presence: for people and consoles.
+        events: `says` or `hears` events, and has no streams.
     """
 
     name: str
     sends: tuple[str, ...] = ()
     listens: tuple[tuple[str, str], ...] = ()
     watches: bool = False
+    events: Literal["", "says", "hears"] = ""
 
 
 def executor_name(node: str) -> str:
@@ -86,6 +90,21 @@ def executor(node: str) -> Client:
 def watcher(name: str) -> Client:
     """Reads along: `mosquitto_sub`, a console, a test."""
     return Client(name, watches=True)
+
+
+def event_sender(name: str) -> Client:
+    """Tells of events that schedules wait for: a program that is not ours."""
+    return Client(name, events="says")
+
+
+def event_listener(name: str) -> Client:
+    """Hears them."""
+    return Client(name, events="hears")
+
+
+def event(site: str, topic: str) -> str:
+    """The topic, or filter, of an event that schedules know as `topic`."""
+    return f"{ROOT}/{level(site)}/events/{topic}"
 
 
 def level(name: str) -> str:
@@ -138,6 +157,8 @@ def parse(topic: str) -> Topic | None:
 def may_publish(site: str, client: Client) -> list[str]:
     """MQTT filters of all topics the client may publish to."""
     filters = [presence(site, client.name), probe(site, client.name)]
+    if client.events:
+        return [*filters, event(site, "#")] if client.events == "says" else filters
     if not client.watches:
         filters.append(ack(site, client.name, ANYONE))
         filters += [letter(site, client.name, stream) for stream in client.sends]
@@ -148,6 +169,8 @@ def subscriptions(site: str, client: Client) -> list[str]:
     """MQTT filters the client subscribes to; they are also all it may read."""
     if client.watches:
         return [f"{ROOT}/{level(site)}/#"]
+    if client.events:
+        return [probe(site, client.name), *([event(site, "#")] if client.events == "hears" else [])]
     filters = [probe(site, client.name), presence(site, ANYONE), ack(site, ANYONE, client.name)]
     return filters + [letter(site, sender, stream) for sender, stream in client.listens]
 
@@ -158,3 +181,14 @@ def as_nats(mqtt_filter: str) -> list[str]:
     if not subject.endswith("#"):
         return [subject]
     return [subject[:-1] + ">", subject[:-2]]
+
+
+def covers(allowed: str, asked: str) -> bool:
+    """Whether the MQTT filter `allowed` takes in all that the topic or filter `asked` does."""
+    mine, theirs = allowed.split("/"), asked.split("/")
+    for index, part in enumerate(mine):
+        if part == "#":
+            return True
+        if index >= len(theirs) or (part != "+" and part != theirs[index]) or theirs[index] == "#":
+            return False
+    return len(mine) == len(theirs)

@@ -31,6 +31,10 @@ def schedule(
     http: Annotated[
         bool, typer.Option("--http", help="Or each event sent: POST /v1/schedules/NAME/events.")
     ] = False,
+    mqtt: Annotated[
+        str,
+        typer.Option("--mqtt", help='Or each message of a topic below headway/SITE/events/: "lab/+/done".'),
+    ] = "",
     catchup: Annotated[
         str,
         typer.Option("--catchup", help="Of times missed while nothing was up: latest, all, or skip them."),
@@ -56,12 +60,22 @@ def schedule(
     from headway.cli import target as targets
 
     workflow = targets.load(target)
-    options = ("--cron", "--zone", "--every", "--file", "--http", "--catchup", "--overlap", "--limit")
+    options = (
+        "--cron",
+        "--zone",
+        "--every",
+        "--file",
+        "--http",
+        "--mqtt",
+        "--catchup",
+        "--overlap",
+        "--limit",
+    )
     params = targets.parameters(
         workflow, param or (), ctx.args, (*options, "--output", "--state-dir", "--param")
     )
     said: dict[str, Any] = {
-        "cron": cron, "zone": zone, "every": every, "file": _absolute(file), "http": http,
+        "cron": cron, "zone": zone, "every": every, "file": _absolute(file), "http": http, "mqtt": mqtt,
         "catchup": catchup, "overlap": overlap, "limit": limit,
     }  # fmt: skip
     with client_of(state_dir) as client:

@@ -187,8 +187,8 @@ class AsyncClient:
             name: Of the schedule; the same again registers a new version.
             workflow: A function decorated with `@workflow`. What it has of the parameters `interval_start`, `interval_end` and
                 `event` it gets from each run's time or event, to be passed on to tasks.
-            when: `{"cron": "30 5 * * mon-fri", "zone": "Europe/Berlin"}`, `{"every": "15min"}`, `{"file": "/in/*.csv"}` or
-                `{"http": True}`; also `catchup`, `overlap`, `limit`.
+            when: `{"cron": "30 5 * * mon-fri", "zone": "Europe/Berlin"}`, `{"every": "15min"}`, `{"file": "/in/*.csv"}`,
+                `{"http": True}` or `{"mqtt": "lab/+/done"}`; also `catchup`, `overlap`, `limit`.
             params: Its other parameters.
 
         Raises:

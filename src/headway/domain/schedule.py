@@ -22,13 +22,13 @@ LATE = 60 * SECOND
 #: Most times that are caught up, or runs that wait for the one before.
 LIMIT, MOST = 100, 10_000
 
-_FIELDS = {"cron", "zone", "every", "file", "http", "catchup", "overlap", "limit"}
-_KINDS = ("cron", "every", "file", "http")
+_FIELDS = {"cron", "zone", "every", "file", "http", "mqtt", "catchup", "overlap", "limit"}
+_KINDS = ("cron", "every", "file", "http", "mqtt")
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """One of `cron`, `every`, `file` and `http` is set.
+    """One of `cron`, `every`, `file`, `http` and `mqtt` is set.
 
     Attributes:
         cron: Five fields, or `@daily` and the like; read in `zone`. What they mean stands in `service.timetable`.
@@ -36,6 +36,7 @@ class Schedule:
         every: Microseconds between two runs, whole seconds, counted from the time it was registered.
         file: A pattern of absolute paths: each file that appears or changes is an event.
         http: Each `POST /v1/schedules/NAME/events` is one.
+        mqtt: A topic filter below `headway/<site>/events/`: each message is one.
         catchup: Of times that passed while nothing could be started: `latest`, `all` (at most `limit`) or none (`skip`).
         overlap: While a run of it is not over: `allow` the next, `skip` it, or `queue` it (at most `limit`).
         limit: See there.
@@ -46,6 +47,7 @@ class Schedule:
     every: int = 0
     file: str = ""
     http: bool = False
+    mqtt: str = ""
     catchup: str = CATCHUP[0]
     overlap: str = OVERLAP[0]
     limit: int = LIMIT
@@ -60,7 +62,9 @@ class Schedule:
             return f"{self.cron} ({self.zone})"
         if self.every:
             return f"every {show_time(self.every)}"
-        return f"file {self.file}" if self.file else "http"
+        if self.file:
+            return f"file {self.file}"
+        return f"mqtt {self.mqtt}" if self.mqtt else "http"
 
 
 def check_name(name: str) -> str:
@@ -97,7 +101,7 @@ def read_schedule(tree: Mapping[str, Any]) -> Schedule:
         every = parse_time(every, "every")
     if given == ["every"] and (type(every) is not int or every < SECOND or every % SECOND):
         raise Invalid(f"every={tree['every']!r} is not a whole number of seconds", hint="write 90s or 15min")
-    for field in ("cron", "zone", "file"):
+    for field in ("cron", "zone", "file", "mqtt"):
         if not isinstance(tree.get(field, ""), str) or len(tree.get(field, "")) > 1000:
             raise Invalid(f"{field}={str(tree[field])[:80]!r} is not a text of at most 1,000 characters")
     if not isinstance(tree.get("http", False), bool):
@@ -112,7 +116,23 @@ def read_schedule(tree: Mapping[str, Any]) -> Schedule:
         raise Invalid(
             f"file={tree['file']!r} is not an absolute path", hint="the service does not know your folder"
         )
+    if "mqtt" in given:
+        _check_filter(tree["mqtt"])
     return Schedule(**{**tree, "every": every})
+
+
+def _check_filter(text: str) -> None:
+    """A topic filter (MQTT 3.1.1, 4.7): `+` is one level, `#` all that follow."""
+    levels = text.split("/")
+    for place, level in enumerate(levels):
+        wild = set(level) & {"+", "#"}
+        if (wild and len(level) > 1) or (level == "#" and place < len(levels) - 1) or not level:
+            raise Invalid(
+                f"mqtt={text!r} is not a topic filter",
+                hint="levels between '/', '+' for any one of them, '#' at the end for all that follow: lab/+/done",
+            )
+    if set(text) & set(" .\0"):
+        raise Invalid(f"mqtt={text!r} holds a blank or a dot", hint="not every broker knows them in topics")
 
 
 def schedule_to_json(schedule: Schedule) -> dict[str, Any]:

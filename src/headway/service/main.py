@@ -15,6 +15,7 @@ from pathlib import Path
 
 import uvloop
 
+from headway.bus.client import MqttBus
 from headway.bus.port import Address, parse_url
 from headway.errors import HeadwayError
 from headway.execute.files import drop_checkpoints
@@ -26,6 +27,7 @@ from headway.service import lifeline
 from headway.service.file_events import FileEvents
 from headway.service.http import make_app
 from headway.service.identity import OWNER, Tokens, ensure_token, write_private
+from headway.service.mqtt_events import TRIGGERS, MqttEvents
 from headway.service.server import serve
 from headway.service.ticker import Clockwork, Ticker
 from headway.settings import Child, Settings, read_child
@@ -76,7 +78,8 @@ async def run(child: Child, sock: socket.socket) -> None:
         loop.add_signal_handler(number, stop.set)
     journal = SqliteJournal(settings.state / "journal.db")
     blobs = Blobs(settings.state / "blobs")
-    team = build_team(settings, journal, blobs, address_of(child.brokers, child.ca_file))
+    address = address_of(child.brokers, child.ca_file)
+    team = build_team(settings, journal, blobs, address)
     team.on_finished = lambda run: drop_checkpoints(settings.state, run)
     team.scheduling.asker = Asker(socket_of(settings.state))
     try:
@@ -88,7 +91,7 @@ async def run(child: Child, sock: socket.socket) -> None:
         # The journal's writer waits for this thread at every commit: 5 ms at worst by default, a hop's whole time.
         sys.setswitchinterval(0.0002)
         tokens = Tokens({ensure_token(settings.state / "token"): OWNER})
-        watching = _watch(team.front.schedules)
+        watching = _watch(team.front.schedules, address, settings.site)
         app = make_app(team.front, team.scheduling, blobs, settings, tokens)
         ready = asyncio.Event()
         serving = asyncio.create_task(serve(app, sock, stop=stop, ready=ready))
@@ -108,14 +111,17 @@ async def run(child: Child, sock: socket.socket) -> None:
         await journal.close()
 
 
-def _watch(schedules: SchedulesFront) -> list[asyncio.Task[None]]:
-    """Begin to look at the clock and at files for the schedules."""
+def _watch(schedules: SchedulesFront, address: Address, site: str) -> list[asyncio.Task[None]]:
+    """Begin to look at the clock, at files and at messages for the schedules."""
     ticker = Ticker(Clockwork(lambda: schedules.all), schedules.fire)
     schedules.on_change = ticker.changed
     files = FileEvents(lambda: schedules.all, schedules.event)
+    bus = MqttBus(address, TRIGGERS, site=site, retained=False)
+    messages = MqttEvents(lambda: schedules.all, schedules.event, bus, site)
     return [
         asyncio.create_task(ticker.run(), name="ticker"),
         asyncio.create_task(files.run(), name="file events"),
+        asyncio.create_task(messages.run(), name="mqtt events"),
     ]
 
 

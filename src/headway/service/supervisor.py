@@ -30,6 +30,7 @@ from headway.service.children import Child, Keeper, Restarts
 from headway.service.identity import ensure_token, write_private
 from headway.service.listen import bind, url_of
 from headway.service.lock import StateLock
+from headway.service.mqtt_events import TRIGGERS
 from headway.service.survivors import Register
 from headway.settings import CHILD_VARIABLE, Settings, from_json
 from headway.settings import Child as ChildConfig
@@ -38,6 +39,7 @@ log = logging.getLogger("headway.supervisor")
 
 SERVICE, EXECUTOR, BROKER, FOLLOWER = "service", "executor", "broker", "follower"
 WATCHER, WATCH_FILE = "watcher", "watch"
+EVENTS, EVENTS_FILE = "events", "events"
 """The broker's user that reads everything and publishes nothing, and the file with its URL."""
 _RESTARTS = Restarts()
 _WITHOUT = Restarts(longest=60.0, limit=1 << 30)
@@ -121,13 +123,14 @@ class Supervisor:
         self.url = url_of(self._sock)
         node = self.settings.node.name
         roles = (topics.planner(), topics.scheduler(), topics.resource_manager())
-        executor = topics.executor(node)
-        address = await self._broker.start((*roles, executor, topics.watcher(WATCHER)))
+        executor, triggers = topics.executor(node), topics.event_listener(TRIGGERS)
+        others = (topics.watcher(WATCHER), topics.event_sender(EVENTS))
+        address = await self._broker.start((*roles, executor, triggers, *others))
         self._note_broker()
-        self._let_watch(address)
+        self._let_others_in(address)
         if self._stop.is_set():
             return
-        names = [client.name for client in roles]
+        names = [client.name for client in (*roles, triggers)]
         self.keepers[SERVICE] = self._keeper(SERVICE, address, names, http=self._sock.fileno())
         await self.keepers[SERVICE].start()
         self.keepers[EXECUTOR] = self._keeper(EXECUTOR, address, [executor.name])
@@ -165,10 +168,12 @@ class Supervisor:
         child = Child(name, self._commands[name], env, fds, says_ready=name == SERVICE)
         return Keeper(child, self.settings.state / "logs", restarts or self._restarts, self._started)
 
-    def _let_watch(self, address: Address) -> None:
-        """Write down with what a person may read along; on a broker of their own that is theirs to give."""
+    def _let_others_in(self, address: Address) -> None:
+        """Write down with what a person may read along, and a program tell of events; on a broker of their own that is theirs
+        to give."""
         if not self.settings.broker:
             write_private(self.settings.state / WATCH_FILE, f"{address.url(WATCHER)}\n")
+            write_private(self.settings.state / EVENTS_FILE, f"{address.url(EVENTS)}\n")
 
     def _started(self, name: str, pid: int) -> None:
         """Write down who was started. On a full disk later: with this process all others would end."""

@@ -56,7 +56,7 @@ class ScheduleBody(Body):
     """When, and what: a submission without the id of a run."""
 
     schedule: dict[str, Any] = Field(
-        description="One of cron (with zone), every, file, http; and catchup, overlap, limit.",
+        description="One of cron (with zone), every, file, http, mqtt; and catchup, overlap, limit.",
         examples=[{"cron": "30 5 * * mon-fri", "zone": "Europe/Berlin"}],
     )
     workflow: dict[str, Any] = Field(examples=[SUBMIT_EXAMPLE["workflow"]])
