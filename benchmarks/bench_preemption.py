@@ -100,14 +100,18 @@ def cases(data: Path) -> Iterator[tuple[str, list[Trace], Cluster]]:
     logs = sorted(data.glob(lublin.FILES))
     if logs:
         log = read_trace(logs[0], "swf")
-        traces = [lublin.sequence(log, start) for start in lublin.STARTS]
+        traces = list(lublin.sequences(log, lublin.STARTS))
         yield "lublin", traces, uniform(1, cpu=lublin.PROCESSORS)
     else:
         print(f"lublin: skipped: no {lublin.FILES} in {data}", file=sys.stderr)
-    if (data / gang.JOBS).exists() and (data / gang.CLUSTER).exists():
-        yield "gang", [gang.read_jobs(data / gang.JOBS)], uniform(1, gpus=gang.read_gpus(data / gang.CLUSTER))
+    jobs = [table for table in map(gang.jobs_of, sorted(data.glob(gang.EXPECTED))) if table.exists()]
+    clusters = sorted(data.glob(gang.CLUSTER))
+    if jobs and clusters:
+        yield "gang", [gang.read_jobs(jobs[0])], uniform(1, gpus=gang.read_gpus(clusters[0]))
     else:
-        print(f"gang: skipped: no {gang.JOBS} in {data}", file=sys.stderr)
+        print(
+            f"gang: skipped: no {gang.EXPECTED} with its jobs and {gang.CLUSTER} in {data}", file=sys.stderr
+        )
 
 
 def heavy_tail(seed: int) -> Trace:

@@ -20,9 +20,8 @@ from headway.sim.records import Result, Rules
 from headway.sim.simulate import simulate
 from headway.sim.trace import Job, Trace
 
-JOBS, CLUSTER, EXPECTED = (
-    "batch_queue/gang_60_jobs.csv", "batch_queue/gang_cluster_4x4.csv", "batch_queue/gang_60_jobs_expected.csv",
-)  # fmt: skip
+#: The jobs lie beside their table (`gang_60_jobs.csv`, `gang_60_jobs_expected.csv`), and one cluster for all.
+EXPECTED, CLUSTER = "batch_queue/gang_*_jobs_expected.csv", "batch_queue/gang_cluster_*.csv"
 #: Tiresias' name -> ours.
 POLICIES = {
     "fifo": "fcfs, strict, train_span=0",
@@ -32,22 +31,31 @@ POLICIES = {
 
 
 def run(case: Case) -> Outcome | Absent:
-    """Every policy of the table that is ours."""
-    for name in (JOBS, CLUSTER, EXPECTED):
-        if not (case.data / name).exists():
-            return Absent(f"no {name}")
-    trace, gpus = read_jobs(case.data / JOBS), read_gpus(case.data / CLUSTER)
-    with (case.data / EXPECTED).open(newline="") as file:
-        expected = {row["policy"]: row for row in csv.DictReader(file)}
+    """Every policy of each table that is ours."""
+    tables, clusters = case.files(EXPECTED), case.files(CLUSTER)
+    tables = [table for table in tables if jobs_of(table).exists()]
+    if not tables or not clusters:
+        return Absent(f"no {EXPECTED} with its jobs, or no {CLUSTER}")
+    gpus = read_gpus(clusters[0])
     rows: list[dict[str, Any]] = []
-    for name, policy in POLICIES.items():
-        if name in expected:
-            rows += compare(name, expected[name], simulate_gang(trace, gpus, policy))
+    left: set[str] = set()
+    for table in tables:
+        with table.open(newline="") as file:
+            expected = {row["policy"]: row for row in csv.DictReader(file)}
+        trace = read_jobs(jobs_of(table))
+        for name in POLICIES.keys() & expected.keys():
+            rows += compare(name, expected[name], simulate_gang(trace, gpus, POLICIES[name]))
+        left |= expected.keys() - POLICIES.keys()
+    rows.sort(key=lambda row: row["case"])
     wrong = [row for row in rows if row["found"] != row["expected"]]
     cases, met = len(rows), len(rows) - len(wrong)
-    left = sorted(set(expected) - set(POLICIES))
-    detail = {"table": rows, "left_out": {"policies of Tiresias that are not ours": left}}
+    detail = {"table": rows, "left_out": {"policies of Tiresias that are not ours": sorted(left)}}
     return Outcome(cases, met, wrong[0] if wrong else None, detail, (all_met("gang", cases, met),))
+
+
+def jobs_of(table: Path) -> Path:
+    """The jobs that a table is of."""
+    return table.with_name(table.name.replace("_expected", ""))
 
 
 def read_jobs(path: Path) -> Trace:

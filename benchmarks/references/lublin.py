@@ -1,13 +1,16 @@
 """Lublin-1, a batch log of 256 processors, under the table of the SC'20 paper that published it (README there).
 
 Ten sequences of 1,024 consecutive jobs, each on an empty machine, through the simulator: the production engine under
-`strict` (and `backfill`), ordered by submission or by requested time. Exact to the printed digits.
+`strict` (and `backfill`), ordered by submission or by requested time. Exact to the printed digits for Lublin-1; another log
+of the same layout is measured and shown, and nothing is claimed of it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks.references import Absent, Case, Outcome, all_met
 from headway.core.policy import DISCIPLINES
@@ -18,6 +21,8 @@ from headway.sim.trace import Trace
 from headway.sim.traces import read_trace
 
 FILES = "batch_queue/lublin*.swf*"
+#: The log that the table is of.
+KNOWN = "lublin1_256"
 STARTS = (1981, 2756, 4299, 8850, 3316, 2714, 5228, 7762, 4022, 7085)
 LENGTH, PROCESSORS = 1024, 256
 #: Policy -> mean bounded slowdown and utilisation, as printed.
@@ -34,35 +39,42 @@ def run(case: Case) -> Outcome | Absent:
     files = case.files(FILES)
     if not files:
         return Absent(f"no {FILES}")
-    cases = met = 0
-    rows, worst = [], None
-    for policy, (slowdown, utilisation) in PUBLISHED.items():
-        if policy.partition(", ")[2] not in DISCIPLINES:
-            continue
-        case.progress(f"lublin: {policy}")
-        found = measure(files[0], policy, case.sample(STARTS))
-        whole = case.limit is None or case.limit >= len(STARTS)
-        for name, value, wanted, digits in (
-            ("slowdown", found[0], slowdown, 2), ("utilisation", found[1], utilisation, 3),
-        ):  # fmt: skip
-            row = {"case": f"{policy} {name}", "expected": wanted, "found": round(value, digits)}
-            rows.append(row)
-            if whole:
-                cases += 1
-                met += row["found"] == wanted
-                if row["found"] != wanted and worst is None:
-                    worst = row
-    detail = {"file": files[0].name, "sequences": len(case.sample(STARTS)), "table": rows}
-    return Outcome(cases, met, worst, detail, (all_met("lublin", cases, met),) if cases else ())
+    known = next((file for file in files if file.name.startswith(KNOWN)), None)
+    starts = case.sample(STARTS)
+    whole = known is not None and len(starts) == len(STARTS)
+    rows: list[dict[str, Any]] = []
+    for policy, published in PUBLISHED.items():
+        if policy.partition(", ")[2] in DISCIPLINES:
+            case.progress(f"lublin: {policy}")
+            rows += compare(policy, measure(known or files[0], policy, starts), published if whole else None)
+    wrong = [row for row in rows if whole and row["found"] != row["expected"]]
+    cases = len(rows) if whole else 0
+    detail = {"file": (known or files[0]).name, "sequences": len(starts), "table": rows}
+    if not whole:
+        detail["not_compared"] = "the table is of all ten sequences" if known else f"the table is of {KNOWN}"
+    figures = (all_met("lublin", cases, cases - len(wrong)),) if whole else ()
+    return Outcome(cases, cases - len(wrong), wrong[0] if wrong else None, detail, figures)
+
+
+def compare(
+    policy: str, found: tuple[float, float], published: tuple[float, float] | None
+) -> list[dict[str, Any]]:
+    """Slowdown and utilisation to the printed digits, beside those printed."""
+    expected = published or (None, None)
+    named = zip(("slowdown", "utilisation"), found, expected, (2, 3), strict=True)
+    return [
+        {"case": f"{policy} {name}", "expected": wanted, "found": round(value, digits)}
+        for name, value, wanted, digits in named
+    ]
 
 
 def measure(path: Path, policy: str, starts: list[int]) -> tuple[float, float]:
     """Mean bounded slowdown and mean utilisation over the sequences."""
     log = read_trace(path, "swf")
     slowdowns, used = [], []
-    for start in starts:
+    for jobs in sequences(log, starts):
         result = simulate(
-            sequence(log, start),
+            jobs,
             uniform(1, cpu=PROCESSORS),
             f"{policy}, train_span=0",
             rules=Rules(
@@ -74,12 +86,15 @@ def measure(path: Path, policy: str, starts: list[int]) -> tuple[float, float]:
     return sum(slowdowns) / len(slowdowns), sum(used) / len(used)
 
 
-def sequence(log: Trace, start: int) -> Trace:
-    """1,024 jobs from a place on; each of a kind of its own, so that nothing is learned from another."""
-    jobs = sorted(log.jobs, key=lambda job: int(job.task.id))[start : start + LENGTH]
-    return Trace.of(
-        f"{log.name} from {start}", [replace(j, task=replace(j.task, kind=j.task.id)) for j in jobs]
-    )
+def sequences(log: Trace, starts: list[int]) -> Iterator[Trace]:
+    """1,024 jobs from each place on that the log has, the whole log if it has none of them; each job of a kind of its own,
+    so that nothing is learned from another."""
+    jobs = [
+        replace(job, task=replace(job.task, kind=job.task.id))
+        for job in sorted(log.jobs, key=lambda job: int(job.task.id))
+    ]
+    for start in [start for start in starts if start + LENGTH <= len(jobs)] or [0]:
+        yield Trace.of(f"{log.name} from {start}", jobs[start : start + LENGTH])
 
 
 def bounded_slowdown(result: Result) -> float:
