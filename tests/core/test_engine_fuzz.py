@@ -24,6 +24,7 @@ from headway.core import events as ev
 from headway.core.decisions import Decision, Dropped, Lost, Preempt, Reason, Recall, Spare, Start, Stop
 from headway.core.engine import Engine
 from headway.core.joint.record import PlanRecord, Row
+from headway.core.ordering import orders
 from headway.core.placement import placements
 from headway.core.placement.paces import Site, Speed
 from headway.core.policy import DISCIPLINES
@@ -529,6 +530,11 @@ class EngineMachine(RuleBasedStateMachine):
             else:
                 again.append(repr(third.decide(now)))
         assert again == self.transcript, "a replay of the same events decided otherwise"
+
+
+def test_every_order_is_tried() -> None:
+    """An order that somebody adds cannot be forgotten here."""
+    assert {name for policy in ORDERS for name in policy.split(" > ")} == set(orders())
 
 
 @pytest.mark.parametrize("part", range(PARTS))

@@ -17,6 +17,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`(headway [^`]+)`")
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
+TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 NAME = re.compile(r"# (\w+\.py)\n")
 #: Commands that take a workflow's parameters as options, and how those look in a source.
 TAKES_PARAMETERS = {"run", "submit", "graph"}
@@ -130,6 +131,17 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), (
                 f"{page.relative_to(ROOT)} links to {target}, which does not exist"
             )
+
+
+def test_the_tests_that_pages_name_exist() -> None:
+    named = [
+        (page.name, *found) for page in PAGES for found in TEST.findall(page.read_text(encoding="utf-8"))
+    ]
+    assert len(named) > 40
+    for page, file, name in named:
+        assert re.search(
+            rf"^ *(async )?def {name}\(", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE
+        ), f"{page} names {file}::{name}, which there is not"
 
 
 def test_the_pages_show_enough_to_test() -> None:
