@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from headway.authoring.attributes import Retry as Retry
     from headway.authoring.branches import when as when
     from headway.authoring.context import checkpoint as checkpoint
     from headway.authoring.context import progress as progress
@@ -24,6 +25,7 @@ _EXPORTS = {
     "AsyncClient": "headway.client",
     "Client": "headway.client",
     "HeadwayError": "headway.errors",
+    "Retry": "headway.authoring.attributes",
     "checkpoint": "headway.authoring.context",
     "progress": "headway.authoring.context",
     "shell": "headway.authoring.shell",
@@ -37,6 +39,7 @@ __all__ = [
     "AsyncClient",
     "Client",
     "HeadwayError",
+    "Retry",
     "checkpoint",
     "progress",
     "shell",

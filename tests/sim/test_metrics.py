@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,9 @@ from headway.sim.cluster import Cluster, uniform
 from headway.sim.injected import Injected
 from headway.sim.metrics import curve, held_over_time, measure, waiting_over_time
 from headway.sim.records import Rules
+from headway.sim.report import compare
 from headway.sim.simulate import simulate
+from headway.sim.traces import read_trace
 from tests.builders import node
 from tests.sim.builders import cores, job, trace
 
@@ -111,3 +114,22 @@ def test_curves_of_a_simulation() -> None:
     result = simulate(trace(job("a", 0, 10), job("b", 0, 10)), cores(1), "fcfs")
     assert held_over_time(result, 4).tolist() == pytest.approx([1, 1, 1, 1])
     assert waiting_over_time(result, 4).tolist() == pytest.approx([1, 1, 0, 0])
+
+
+def test_tasks_are_charged_for_all_their_attempts_lost_work_too() -> None:
+    """It runs for 300 s at 12 an hour, is preempted without a checkpoint after 100 of them, and begins anew."""
+    low = replace(job("low", 0, 300), cost=12_000)
+    jobs = trace(low, job("high", 100, 10, priority=9))
+    found = measure(simulate(jobs, cores(1), "priority", rules=Rules(checkpoint=None)))
+    assert found.preemptions == 1
+    assert found.charged == pytest.approx((300 + found.work_lost) * 12 / 3600)
+    assert found.work_lost >= 100
+    assert measure(simulate(trace(job("a", 0, 1)), cores(1), "priority")).charged is None
+
+
+def test_a_trace_says_prices_and_the_report_shows_them(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("id,arrival,duration,cost,deadline\na,0,1h,2,30min\nb,0,30min,,\n")
+    found = compare(read_trace(table), cores(2), ["fcfs"])
+    assert (found.metrics[0].charged, found.metrics[0].deadlines, found.metrics[0].late) == (2.0, 1, 1)
+    assert "cost by tasks" in found.table()

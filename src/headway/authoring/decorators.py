@@ -242,9 +242,11 @@ def task(function: Any = None, /, **options: Any) -> Any:
         function: Sync or async.
         options: cpu (cores, 1 if not said), memory ("2GiB"), gpu (a share or whole devices), resources
             ({"license": 1}), estimate and timeout (seconds or "10min"), priority (higher goes first), retries
-            (after a failure of its own), at_most_once (never run again once it may have started), where (what the
-            labels of its node must say: "zone != eu-1 and gpu_type in (a100, h100)"), restart (what an attempt needs
-            before it goes on from a checkpoint; learned if not said), variants (ways to run it, of which one is chosen
+            (after a failure of its own) or retry (`Retry(5, on=ConnectionError)`: after chosen ones), deadline (when it
+            should be complete: "2h" after the submission, or a moment), cost (price of an hour that it runs),
+            at_most_once (never run again once it may have started), where (what the labels of its node must say:
+            "zone != eu-1 and gpu_type in (a100, h100)"), restart (what an attempt needs before it goes on from a
+            checkpoint; learned if not said), variants (ways to run it, of which one is chosen
             in its turn: [dict(gpu=1, estimate="10min"), dict(cpu=16, estimate="2h")]), rule (what must be true of how those
             before it ended: all_success if not said, all_done, one_failed, none_failed, none_skipped), name.
 
@@ -265,7 +267,8 @@ def workflow(function: Any = None, /, **options: Any) -> Any:
 
     Args:
         function: Its body calls tasks and passes their results on.
-        options: tenant (whose resources it draws on), weight (of its completion time, 1 if not said), name.
+        options: tenant (whose resources it draws on), weight (of its completion time, 1 if not said), deadline
+            (when the run should be complete: "2h" after the submission, or a moment), name.
 
     Raises:
         Invalid: An unknown option, or a value that makes no sense; both name the workflow.

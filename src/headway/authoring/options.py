@@ -6,24 +6,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from headway.authoring import attributes
 from headway.domain.codec import nearest
 from headway.domain.resources import Demand
 from headway.domain.rules import RULES
 from headway.domain.task import MOST_VARIANTS, Variant
 from headway.domain.units import parse_milli, parse_time
 from headway.domain.where import Where, parse_where
-from headway.domain.workflow import Retry
+from headway.domain.workflow import Deadline, Retry
 from headway.errors import Invalid
 
 TASK_OPTIONS = (
     "cpu", "memory", "gpu", "estimate", "priority", "retries", "timeout", "at_most_once", "resources", "disk", "network",
     "rates", "where", "variants", "name", "restart", "gang", "within", "rule",
+    *attributes.OPTIONS,
 )  # fmt: skip
 #: What each variant may say of its own; what it leaves out is as beside `variants`.
 VARIANT_OPTIONS = (
     "cpu", "memory", "gpu", "resources", "disk", "network", "rates", "estimate", "where",
 )  # fmt: skip
-WORKFLOW_OPTIONS = ("tenant", "weight", "name")
+WORKFLOW_OPTIONS = ("tenant", "weight", "name", "deadline")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class TaskOptions:
     gang: bool = False
     within: tuple[str, ...] = ()
     rule: str = RULES[0]
+    deadline: Deadline | None = None
+    cost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class WorkflowOptions:
 
     tenant: str = "default"
     weight: int = 1000
+    deadline: Deadline | None = None
 
 
 def task_options(who: str, given: Mapping[str, Any]) -> TaskOptions:
@@ -68,26 +73,26 @@ def task_options(who: str, given: Mapping[str, Any]) -> TaskOptions:
         variants = _variants(given)
         first = variants[0] if variants else _variant(given)
         timeout, restart = (_time(given.get(name), name) for name in ("timeout", "restart"))
-        retries = _whole(given.get("retries", 0), "retries")
-        if retries < 0:
-            raise Invalid(f"retries={retries} must be zero or more")
+        retry = attributes.read_retry(given)
         if timeout == 0:
             raise Invalid("timeout=0 would end every attempt at once", hint="leave it out for no limit")
         at_most_once = given.get("at_most_once", False)
         if not isinstance(at_most_once, bool):
             raise Invalid(f"at_most_once={at_most_once!r} is not True or False")
-        if at_most_once and retries:
+        if at_most_once and retry.limit:
             raise Invalid("it cannot be at_most_once and have retries", hint="drop one of the two")
         priority = _whole(given.get("priority", 0), "priority")
         gang, within = _gang(given, at_most_once, variants)
         rule = _rule(given.get("rule", RULES[0]), gang)
+        deadline = attributes.read_deadline(given.get("deadline"))
+        cost = attributes.read_cost(given.get("cost", 0))
     except Invalid as error:
         raise Invalid(f"{who}: {error.message}", hint=error.hint) from None
     return TaskOptions(
         first.demand,
         first.estimate,
         priority,
-        Retry(retries),
+        retry,
         timeout,
         at_most_once,
         first.where,
@@ -96,6 +101,8 @@ def task_options(who: str, given: Mapping[str, Any]) -> TaskOptions:
         gang,
         within,
         rule,
+        deadline,
+        cost,
     )
 
 
@@ -137,11 +144,12 @@ def workflow_options(who: str, given: Mapping[str, Any]) -> WorkflowOptions:
         raise Invalid(f"{who}: tenant={tenant!r} is not a name", hint='write tenant="research"')
     try:
         weight = parse_milli(given.get("weight", 1), "weight")
+        deadline = attributes.read_deadline(given.get("deadline"))
     except Invalid as error:
         raise Invalid(f"{who}: {error.message}", hint=error.hint) from None
     if not weight:
         raise Invalid(f"{who}: weight=0 would make its completion worthless", hint="write weight=1 or more")
-    return WorkflowOptions(tenant, weight)
+    return WorkflowOptions(tenant, weight, deadline)
 
 
 def _known(who: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:

@@ -329,6 +329,8 @@ class Trace:
                 after=self.after,
                 rule=options.rule,
                 when=self.condition,
+                deadline=options.deadline,
+                cost=options.cost,
                 **fields,
             )
         )
@@ -360,7 +362,9 @@ class Trace:
     def finish(self, result: Any, options: WorkflowOptions) -> Traced:
         """The graph, checked."""
         returned = None if result is None else self.arg(result, f"the result of workflow {self.name!r}")
-        workflow = Workflow(self.name, tuple(self.tasks), returned, options.tenant, options.weight)
+        workflow = Workflow(
+            self.name, tuple(self.tasks), returned, options.tenant, options.weight, options.deadline
+        )
         traced = Traced(workflow, self.values, self.functions)
         validate_workflow(workflow, traced.refs)
         return traced

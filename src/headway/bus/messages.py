@@ -75,6 +75,7 @@ class Call(Model):
     priority: int = 0
     weight: int = 1000
     estimate: int | None = None
+    deadline: int | None = None  # microseconds of the service's clock
     timeout: int | None = None
     at_most_once: bool = False
     where: list[str] = Field(default_factory=list)

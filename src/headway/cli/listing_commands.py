@@ -62,6 +62,7 @@ def runs(
         headway runs train-k7q2m9x4ab
     """
     from headway.cli import output as out
+    from headway.domain.units import show_money
 
     with client_of(state_dir) as client:
         views = [client.run(run)] if run else client.runs(state=state.value if state else None, limit=limit)
@@ -72,6 +73,8 @@ def runs(
             "tasks": out.counts(view["counts"]),
             "submitted": out.moment(view["submitted"]),
             "took": out.length(view["ended"] - view["submitted"]) if view["ended"] else "",
+            "due": out.due(view),
+            "cost": "" if view.get("cost") is None else show_money(view["cost"]),
             "error": (view["error"] or {}).get("message", ""),
         }
     columns = {
@@ -80,8 +83,13 @@ def runs(
         "tasks": "TASKS",
         "submitted": "SUBMITTED",
         "took": "TOOK",
+        "due": "DUE",
+        "cost": "COST",
         "error": "ERROR",
     }
+    for name in ("due", "cost"):
+        if not any(view["cells"][name] for view in views):
+            del columns[name]
     out.listing(views, columns, output, empty="no runs; submit one: headway submit FILE")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
@@ -127,6 +128,18 @@ def length(micros: int | None) -> str:
     from headway.domain.units import show_time
 
     return "" if micros is None else show_time(micros)
+
+
+def due(view: Mapping[str, Any]) -> str:
+    """`met`, `missed by 3 min`, `in 2 h`, `3 min late`: how a run stands with its deadline, if it has one."""
+    from headway.domain.units import show_time
+
+    if view.get("deadline") is None:
+        return ""
+    if view["late"] is not None:
+        return f"missed by {show_time(view['late'])}" if view["late"] else "met"
+    left = int(view["deadline"]) - time.time_ns() // 1000
+    return f"in {show_time(left)}" if left >= 0 else f"{show_time(-left)} late"
 
 
 def counts(by_state: Mapping[str, int]) -> str:

@@ -7,11 +7,19 @@ value.
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from headway.domain import attributes
+from headway.domain.reading import a_flag as _flag
+from headway.domain.reading import a_list as _list
+from headway.domain.reading import a_text as _text
+from headway.domain.reading import a_whole as _whole
+from headway.domain.reading import amounts as _amounts
+from headway.domain.reading import an_object as _object
+from headway.domain.reading import nearest as nearest
+from headway.domain.reading import wrong as _wrong
 from headway.domain.resources import Demand, Node
 from headway.domain.results import Ref
 from headway.domain.rules import RULES
@@ -38,80 +46,19 @@ _NAME = re.compile(r"\w[\w.\-]*\Z")
 _NAME_LENGTH = 120
 #: Deeper argument trees are refused: no program writes them, and readers recurse.
 _TREE_DEPTH = 60
-_INT64 = 2**63
 
-_WORKFLOW_FIELDS = ("name", "tasks", "result", "tenant", "weight")
+_WORKFLOW_FIELDS = ("name", "tasks", "result", "tenant", "weight", "deadline")
 _TASK_FIELDS = (
     "name", "function", "shell", "args", "kwargs", "mapped", "demand", "estimate", "priority", "retry",
     "timeout", "at_most_once", "where", "restart", "variants", "gang", "within", "after", "rule", "when",
+    *attributes.FIELDS,
 )  # fmt: skip
 _WHEN_FIELDS = ("task", "be")
 _VARIANT_FIELDS = ("demand", "estimate", "where")
 _DEMAND_FIELDS = ("cpu", "memory", "gpu", "other", "rates")
 _NODE_FIELDS = ("name", "cpu", "memory", "gpus", "other", "labels")
-_RETRY_FIELDS = ("limit", "delay", "ceiling")
 _REF_FIELDS = ("kind", "data", "size", "items", "text")
 _ARG_FORMS = ("value", "output", "list", "tuple", "dict")
-
-
-# ── small readers, each with its place in the document ──────────────────────────────────────────────────────
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`did you mean "memory"?`, or the list of what is known when nothing is near."""
-    names = list(known)
-    close = difflib.get_close_matches(word, names, 1, 0.6)
-    return f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(names)}"
-
-
-def _wrong(where: str, came: Any, wanted: str) -> Invalid:
-    shown = repr(came)
-    shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
-    return Invalid(f"{where} is {shown}, expected {wanted}", where=where)
-
-
-def _object(tree: Any, fields: Sequence[str] | None, where: str) -> Mapping[str, Any]:
-    if not isinstance(tree, Mapping):
-        raise _wrong(where, tree, "an object")
-    for key in tree:
-        if not isinstance(key, str):
-            raise _wrong(where, key, "text as the name of a field")
-        if fields is not None and key not in fields:
-            raise Invalid(f"{where} has an unknown field {key!r}", hint=nearest(key, fields), where=where)
-    return tree
-
-
-def _list(tree: Any, where: str) -> Sequence[Any]:
-    if not isinstance(tree, (list, tuple)):
-        raise _wrong(where, tree, "a list")
-    return tree
-
-
-def _text(tree: Any, where: str, *, empty: bool = False) -> str:
-    if not isinstance(tree, str) or (not tree and not empty):
-        raise _wrong(where, tree, "text" if empty else "text that is not empty")
-    return tree
-
-
-def _whole(tree: Any, where: str, *, least: int | None = 0) -> int:
-    if isinstance(tree, bool) or not isinstance(tree, int):
-        raise _wrong(where, tree, "a whole number")
-    if (least is not None and tree < least) or not -_INT64 <= tree < _INT64:
-        raise _wrong(
-            where, tree, f"a whole number from {least}" if least is not None else "a number of 64 bits"
-        )
-    return tree
-
-
-def _flag(tree: Any, where: str) -> bool:
-    if not isinstance(tree, bool):
-        raise _wrong(where, tree, "true or false")
-    return tree
-
-
-def _amounts(tree: Any, where: str) -> tuple[tuple[str, int], ...]:
-    named = _object(tree, None, where)
-    return tuple((name, _whole(named[name], f"{where}.{name}")) for name in sorted(named))
 
 
 # ── demand, node, reference ─────────────────────────────────────────────────────────────────────────────────
@@ -270,6 +217,8 @@ def workflow_to_json(workflow: Workflow) -> dict[str, Any]:
         tree["tenant"] = workflow.tenant
     if workflow.weight != MILLI:
         tree["weight"] = workflow.weight
+    if workflow.deadline is not None:
+        tree["deadline"] = attributes.deadline_to_json(workflow.deadline)
     return tree
 
 
@@ -288,9 +237,8 @@ def _spec_to_json(spec: TaskSpec) -> dict[str, Any]:
     else:
         tree.update(variant_to_json(Variant(spec.demand, spec.estimate, spec.where)))
     if spec.retry != Retry():
-        usual = Retry()
-        fields = ((name, getattr(spec.retry, name)) for name in _RETRY_FIELDS)
-        tree["retry"] = {name: value for name, value in fields if value != getattr(usual, name)}
+        tree["retry"] = attributes.retry_to_json(spec.retry)
+    tree.update(attributes.to_json(spec))
     if spec.within:
         tree["within"] = list(spec.within)
     plain = (
@@ -333,6 +281,7 @@ def workflow_from_json(tree: Any) -> Workflow:
         None if result is None else arg_from_json(result, "result"),
         _text(fields.get("tenant", "default"), "tenant"),
         _whole(fields.get("weight", MILLI), "weight", least=1),
+        attributes.deadline_from_json(fields.get("deadline"), "deadline"),
     )
     validate_workflow(workflow)
     return workflow
@@ -355,7 +304,7 @@ def _spec_from_json(tree: Any, where: str) -> TaskSpec:
         demand=first.demand,
         estimate=first.estimate,
         priority=_whole(fields.get("priority", 0), f"{where}.priority", least=None),
-        retry=_retry_from_json(fields.get("retry", {}), f"{where}.retry"),
+        retry=attributes.retry_from_json(fields.get("retry", {}), f"{where}.retry"),
         timeout=None if timeout is None else _whole(timeout, f"{where}.timeout", least=1),
         at_most_once=_flag(fields.get("at_most_once", False), f"{where}.at_most_once"),
         where=first.where,
@@ -372,6 +321,7 @@ def _spec_from_json(tree: Any, where: str) -> TaskSpec:
         ),
         rule=_text(fields.get("rule", RULES[0]), f"{where}.rule"),
         when=_when_from_json(fields.get("when"), f"{where}.when"),
+        **attributes.from_json(fields, where),
     )
 
 
@@ -420,13 +370,6 @@ def _variants_from_json(fields: Mapping[str, Any], where: str) -> tuple[Variant,
     return tuple(
         variant_from_json(_object(row, _VARIANT_FIELDS, place), place)
         for row, place in zip(rows, places, strict=True)
-    )
-
-
-def _retry_from_json(tree: Any, where: str) -> Retry:
-    fields, usual = _object(tree, _RETRY_FIELDS, where), Retry()
-    return Retry(
-        *(_whole(fields.get(name, getattr(usual, name)), f"{where}.{name}") for name in _RETRY_FIELDS)
     )
 
 

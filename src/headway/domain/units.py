@@ -12,6 +12,7 @@ from headway.errors import Invalid
 
 MILLI = 1000
 SECOND = 1_000_000  # microseconds
+HOUR = 3600 * SECOND
 
 _BYTES = {
     "": 1, "B": 1,
@@ -108,6 +109,11 @@ def show_milli(milli: int) -> str:
     """1500 -> `1.5`, 2000 -> `2`."""
     whole, rest = divmod(milli, MILLI)
     return str(whole) if not rest else f"{whole}.{rest:03d}".rstrip("0")
+
+
+def show_money(millionths: int) -> str:
+    """1250000 -> `1.25`; four decimals where it is less than one."""
+    return f"{millionths / 1e6:,.2f}" if millionths >= 1_000_000 else f"{millionths / 1e6:.4f}"
 
 
 def show_bytes(count: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from headway.domain.resources import Demand
@@ -55,11 +56,39 @@ class Retry:
         limit: How many more attempts after the first.
         delay: Microseconds before the second attempt; doubles each time up to `ceiling`, with up to half of it as jitter.
         ceiling: Longest delay in microseconds.
+        on: Names of the errors after which it is tried again; empty for any. A dotted one is the whole name of a class
+            (`requests.exceptions.Timeout`), another one its last part. A class covers those that inherit from it.
     """
 
     limit: int = 0
     delay: int = SECOND
     ceiling: int = 60 * SECOND
+    on: tuple[str, ...] = ()
+
+    def covers(self, names: Iterable[str]) -> bool:
+        """Whether an error is one of the chosen: `names` are the whole names of its class and of that one's bases."""
+        if not self.on:
+            return True
+        known = set(names)
+        known.update([name.rpartition(".")[2] for name in known])
+        return any(name in known for name in self.on)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When a task or a run should be complete; nothing is stopped that is late.
+
+    Attributes:
+        time: Microseconds after the submission of the run, or of the wall clock.
+        absolute: Of the wall clock.
+    """
+
+    time: int
+    absolute: bool = False
+
+    def due(self, submitted: int) -> int:
+        """Microseconds of the wall clock, for a run that was submitted then."""
+        return self.time if self.absolute else submitted + self.time
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +122,8 @@ class TaskSpec:
         after: Tasks that it waits for without taking their results.
         rule: What must be true of all that it waits for, so that it runs: one of `RULES`.
         when: The condition on which it runs, whatever the rule; None for no condition.
+        deadline: When it should be complete, or None.
+        cost: Price of an hour that an attempt of it runs, in milli-units of whatever money the author counts in.
         gang: Of a mapped task: its items are a gang (`domain.task.Gang`), and `within` is what must be the same for all.
     """
 
@@ -116,6 +147,8 @@ class TaskSpec:
     after: tuple[str, ...] = ()
     rule: str = RULES[0]
     when: When | None = None
+    deadline: Deadline | None = None
+    cost: int = 0
 
     @property
     def ways(self) -> tuple[Variant, ...]:
@@ -138,6 +171,7 @@ class Workflow:
         result: What the run returns, or None.
         tenant: Whose resources it draws on.
         weight: Milli-weight of its completion time.
+        deadline: When the run should be complete, and so each of its tasks; or None.
     """
 
     name: str
@@ -145,6 +179,7 @@ class Workflow:
     result: Arg | None = None
     tenant: str = "default"
     weight: int = MILLI
+    deadline: Deadline | None = None
     _index: dict[str, TaskSpec] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -152,6 +187,11 @@ class Workflow:
 
     def __getitem__(self, name: str) -> TaskSpec:
         return self._index[name]
+
+    def due(self, spec: TaskSpec, submitted: int) -> int | None:
+        """When a task of it should be complete, by its own deadline or the run's: the earlier. None without one."""
+        said = (spec.deadline, self.deadline)
+        return min((one.due(submitted) for one in said if one is not None), default=None)
 
 
 def outputs_of(arg: Arg | None) -> list[Output]:

@@ -6,24 +6,38 @@ from __future__ import annotations
 import os
 import traceback
 from types import TracebackType
+from typing import Any
 
 _HERE = os.path.dirname(__file__)
 #: Characters.
 _MESSAGE, _TRACEBACK = 4_000, 16_000
 _FRAMES = 100
+#: Classes of an error that are told, and those that say nothing.
+_BASES = 12
+_EVERY = (object, BaseException)
 
 
-def describe(error: BaseException) -> dict[str, str]:
-    """The error as data; never raises."""
-    return {"type": type(error).__qualname__[:200], "message": _message(error), "traceback": _trace(error)}
+def describe(error: BaseException) -> dict[str, Any]:
+    """The error as data; never raises. `names`: the whole names of its class and its bases, by which retries choose."""
+    return {
+        "type": type(error).__qualname__[:200],
+        "message": _message(error),
+        "traceback": _trace(error),
+        "names": [_whole_name(base) for base in type(error).__mro__[:_BASES] if base not in _EVERY],
+    }
 
 
-def said(kind: str, message: str) -> dict[str, str]:
+def _whole_name(kind: type) -> str:
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return name[:200]
+
+
+def said(kind: str, message: str) -> dict[str, Any]:
     """An error that has no exception: a dead worker, a cancelled task."""
     return {"type": kind, "message": message[:_MESSAGE], "traceback": ""}
 
 
-def has_frames(detail: dict[str, str]) -> bool:
+def has_frames(detail: dict[str, Any]) -> bool:
     """Whether its traceback tells more than its message: a command that failed has no line of Python to show."""
     return '\n  File "' in detail["traceback"]
 

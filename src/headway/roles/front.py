@@ -157,7 +157,8 @@ class SchedulerFront:
             explanation = self._scheduler.engine.why(task, self._loop.now())
         except NotFound:
             return {"task": task, "state": view["state"], **_graph_reason(view)}
-        found = {"task": task, "state": explanation.state, **explanation.facts, "text": explanation.text()}
+        found = {"task": task, "state": explanation.state, **explanation.facts, "notes": view["notes"]}
+        found["text"] = "\n".join([explanation.text(), *(f"  {note}" for note in view["notes"])])
         if explanation.state in _PREDICTED:
             predicted = await self._predicted(task)
             found["predicted"] = predicted
@@ -264,4 +265,5 @@ def _graph_reason(view: View) -> View:
     elif view["took"] is not None:
         where = f" on {view['node']}" if view["node"] else ""
         lines.append(f"  attempt {view['attempt']}{where} took {show_time(view['took'])}")
+    lines += [f"  {note}" for note in view["notes"]]
     return {"waits_for": view["waits_for"], "text": "\n".join(lines)}

@@ -242,6 +242,7 @@ class Planner:
             priority=spec.priority,
             weight=workflow.weight,
             estimate=spec.estimate,
+            deadline=workflow.due(spec, self.runs.submitted(run)),
             timeout=spec.timeout,
             at_most_once=spec.at_most_once,
             where=list(spec.where),

@@ -88,6 +88,7 @@ def task_from_row(row: OfferRow, call: Call, demand: Demand, variants: tuple[Var
         path=call.path,
         behind=call.behind,
         release=row.release,
+        deadline=call.deadline,
         after=tuple(row.after),
         at_most_once=call.at_most_once,
         where=tuple(call.where),

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headway.domain.resources import Demand, Node
-from headway.domain.units import MILLI, SECOND
+from headway.domain.units import HOUR, MILLI, SECOND
 from headway.sim.records import Record, Result
 
 Floats = npt.NDArray[np.float64]
@@ -59,6 +59,7 @@ class Metrics:
             of all processing. `overhead`: spent on checkpoints and restarts.
         deadlines: Tasks that have one. `late`: of these not complete by then.
         cost: Of all nodes while they were up, in the currency of the cluster file; None if it names none.
+        charged: For all attempts, by the price of an hour that their tasks say (`cost=`); None if none says one.
     """
 
     policy: str
@@ -85,6 +86,7 @@ class Metrics:
     deadlines: int
     late: int
     cost: float | None
+    charged: float | None
     decisions: int
 
     def tree(self) -> dict[str, Any]:
@@ -128,6 +130,7 @@ def measure(result: Result) -> Metrics:
         deadlines=len(dated),
         late=sum(r.ended < 0 or r.ended > (r.job.task.deadline or 0) for r in dated),
         cost=cost(result),
+        charged=charged(result),
         decisions=result.decisions,
     )
 
@@ -224,6 +227,14 @@ def cost(result: Result) -> float | None:
     length = last_end(result) - result.start
     up = (length - gone for gone in down_time(result))
     return sum(price * time for price, time in zip(prices, up, strict=True)) / 1e6 / (3600 * SECOND)
+
+
+def charged(result: Result) -> float | None:
+    """What the attempts cost by the prices of their tasks: those too whose work was lost."""
+    jobs = result.trace.jobs
+    if not any(job.cost for job in jobs):
+        return None
+    return sum((span.end - span.start) * jobs[span.job].cost for span in result.spans) / MILLI / HOUR
 
 
 def moments(result: Result) -> list[int]:

@@ -216,6 +216,7 @@ def rows_of(metrics: Sequence[Metrics]) -> list[Row]:
     if any(one.deadlines for one in metrics):
         add("deadlines missed", lambda m: m.late, whole, always=True)
     add("cost", lambda m: m.cost, lambda value: f"{value:,.2f}")
+    add("cost by tasks", lambda m: m.charged, lambda value: f"{value:,.2f}")
     return rows
 
 

@@ -17,11 +17,13 @@ class Job:
         task: As the engine is told of it; `release` is when it arrives.
         duration: Its processing time in microseconds. `task.estimate` is what was believed of it.
         durations: The same by variant, for a task that has some; `duration` is that of the first.
+        cost: Price of an hour that an attempt of it runs, in milli-units.
     """
 
     task: Task
     duration: int
     durations: tuple[int, ...] = ()
+    cost: int = 0
 
     def as_variant(self, index: int) -> Job:
         """The job as it runs in that way."""

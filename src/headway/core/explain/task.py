@@ -58,6 +58,8 @@ def why(world: World, task: str, now: int) -> Explanation:
             )
         return Explanation(task, past.outcome, _ended(past))
     facts: dict[str, Any] = {"now": now, "demand": str(entry.task.demand), "attempt": entry.attempt}
+    if entry.task.deadline is not None:
+        facts["due_in"] = entry.task.deadline - now
     if entry.task.where:
         facts["where"] = list(entry.task.where)
     if entry.task.variants:

@@ -50,6 +50,9 @@ def lines(facts: dict[str, Any]) -> list[str]:
         found.append(f"waits for variant {facts['variant'] + 1}, {ends}; chooses anew in {again}")
     if "where" in facts:
         found.append(f"wants {' and '.join(facts['where'])}")
+    if "due_in" in facts:
+        due = facts["due_in"]
+        found.append(f"due in {show_time(due)}" if due >= 0 else f"its deadline was {show_time(-due)} ago")
     for o in facts.get("overrides", ()):
         node = f" to {o['node']}" if o["node"] else ""
         ends = show_time(o["ends_in"])

@@ -69,6 +69,7 @@ def _ended(
     spec = step.spec
     run.fence[row] = attempt
     run.took[row] = took
+    run.spent += took * spec.cost
     run.progress.pop(row, None)
     if what == "finished":
         run.ended_at[row] = at
@@ -79,7 +80,10 @@ def _ended(
     _remember(run, row, attempt, what, took)
     if what in ("failed", "timed_out"):
         run.errors[row] = _error(what, detail, took)
-        if spec.at_most_once or _failures(run, step, row, attempt, _OWN) > spec.retry.limit:
+        chosen = not spec.retry.on or spec.retry.covers(_names(what, detail))
+        if not chosen:
+            run.errors[row]["note"] = f"not tried again: its retry is for {', '.join(spec.retry.on)} only"
+        if not chosen or spec.at_most_once or _failures(run, step, row, attempt, _OWN) > spec.retry.limit:
             _give_up(run, step, row, "fail", now)
         else:
             again(run, step, row, now + _delay(run, step, row, attempt, _OWN))
@@ -189,6 +193,15 @@ def _delay(run: Run, step: Step, row: int, attempt: int, which: int) -> int:
     whole = min(retry.ceiling, retry.delay << max(min(before - 1, 40), 0))
     chance = zlib.crc32(f"{run.id_of(step, row)}:{attempt}".encode())
     return whole - ((whole >> 1) * chance >> 32)
+
+
+def _names(what: str, detail: Any) -> list[str]:
+    """The whole names of an error's class and of what that inherits from."""
+    told = detail.get("names") if isinstance(detail, dict) else None
+    names = [name for name in told if isinstance(name, str)] if isinstance(told, list) else []
+    if isinstance(detail, dict) and not names:
+        names = [str(detail.get("type", ""))]
+    return [*names, "TimedOut", "TimeoutError"] if what == "timed_out" else names
 
 
 def _error(what: str, detail: Any, took: int) -> dict[str, Any]:

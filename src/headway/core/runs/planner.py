@@ -232,6 +232,10 @@ class Runs:
         run = self._runs.get(run_id)
         return run is not None and not run.ended
 
+    def submitted(self, run_id: str) -> int:
+        """When it was, in microseconds of the service's clock."""
+        return self._get(run_id).submitted
+
     def ids(self) -> list[str]:
         """Runs in order of submission."""
         return list(self._runs)
@@ -382,6 +386,7 @@ def _offer(run: Run, step: Step, row: int, not_before: int) -> Offer | None:
         weight=workflow.weight,
         estimate=spec.estimate,
         release=run.submitted,
+        deadline=workflow.due(spec, run.submitted),
         after=tuple(run.id_of(*parent) for parent in waits_for),
         at_most_once=spec.at_most_once,
         where=spec.where,

@@ -52,8 +52,8 @@ class Run:
 
     __slots__ = (
         "agenda", "attempt", "bundle", "cancelled", "counts", "earlier", "ended", "ended_at", "error",
-        "errors", "fence", "flags", "hosts", "id", "names", "node", "offers", "progress", "result", "started", "state",
-        "steps", "submitted", "took", "touched", "tries", "values", "waits", "withdrawn", "workflow",
+        "errors", "fence", "flags", "hosts", "id", "names", "node", "offers", "progress", "result", "spent",
+        "started", "state", "steps", "submitted", "took", "touched", "tries", "values", "waits", "withdrawn", "workflow",
     )  # fmt: skip
 
     def __init__(
@@ -69,6 +69,8 @@ class Run:
         #: The first failure: {"task", "type", "message"}.
         self.error: dict[str, Any] | None = None
         self.counts = [0] * len(STATES)
+        #: Of all attempts that have ended: processing time (microseconds) times price of an hour (milli-units).
+        self.spent = 0
         # columns
         self.state = bytearray()
         self.flags = bytearray()

@@ -24,6 +24,7 @@ def save(run: Run) -> dict[str, Any]:
         "ended": run.ended,
         "cancelled": run.cancelled,
         "error": run.error,
+        "spent": run.spent,
         "steps": [[step.base, step.rows, step.items] for step in run.steps],
         "state": _digits(run.state),
         "flags": _digits(run.flags),
@@ -45,6 +46,7 @@ def load(tree: dict[str, Any]) -> Run:
     values = {key: ref_from_json(ref) for key, ref in tree["values"].items()}
     run = Run(tree["id"], workflow, values, tree["bundle"], tree["submitted"])
     run.ended, run.cancelled, run.error = tree["ended"], tree["cancelled"], tree["error"]
+    run.spent = tree.get("spent", 0)  # not in what was saved before there were prices
     for step, (base, rows, items) in zip(run.steps, tree["steps"], strict=True):
         step.base, step.rows, step.items = base, rows, items
     run.state = bytearray(tree["state"].encode().translate(_FROM_DIGIT))

@@ -10,12 +10,15 @@ from headway.core.runs.run import Run
 from headway.core.runs.states import DEAD, FINISHED, LIVE, QUEUED, RUNNING, SKIPPED, STATES
 from headway.domain.codec import ref_to_json, variant_to_json
 from headway.domain.results import Ref
+from headway.domain.units import HOUR, MILLI, show_milli, show_money, show_time
 from headway.domain.workflow import Arg, DictOf, ListOf, Output, Value
 
 
 def run_view(run: Run) -> dict[str, Any]:
     """One run; `result` is a tree of references once it has finished."""
     outcome = run.outcome
+    due = None if run.workflow.deadline is None else run.workflow.deadline.due(run.submitted)
+    priced = any(step.spec.cost for step in run.steps)
     return {
         "id": run.id,
         "name": run.workflow.name,
@@ -23,10 +26,18 @@ def run_view(run: Run) -> dict[str, Any]:
         "state": outcome,
         "submitted": run.submitted,
         "ended": run.ended or None,
+        "deadline": due,
+        "late": _late(due, run.ended),
+        "cost": run.spent * MILLI // HOUR if priced else None,
         "counts": {name: count for name, count in zip(STATES, run.counts, strict=True) if count},
         "result": result_tree(run) if outcome == "finished" else None,
         "error": _run_error(run, outcome),
     }
+
+
+def _late(due: int | None, ended: int) -> int | None:
+    """By how many microseconds the deadline was missed, 0 if it was met; None without one, or before the end."""
+    return None if due is None or not ended else max(ended - due, 0)
 
 
 def _run_error(run: Run, outcome: str) -> dict[str, Any] | None:
@@ -93,6 +104,7 @@ def task_view(run: Run, step: Step, row: int) -> dict[str, Any]:
         attempts.append({"attempt": run.attempt[row], "outcome": "finished", "took": run.took[row]})
     elif state == RUNNING:
         attempts.append({"attempt": run.attempt[row], "outcome": "running", "took": None})
+    due = run.workflow.due(spec, run.submitted)
     waits = (run.id_of(*other) for other in run.parents_of(step, row) if run.state[other[1]] in LIVE)
     return {
         **brief(run, step, row),
@@ -104,10 +116,35 @@ def task_view(run: Run, step: Step, row: int) -> dict[str, Any]:
         "variants": [variant_to_json(variant) for variant in spec.variants],
         "priority": spec.priority,
         "submitted": run.submitted,
+        "deadline": due,
+        "late": _late(due, run.ended_at[row]),
+        "cost": _cost(run, step, row) if spec.cost else None,
+        "notes": notes(run, step, row),
         "waits_for": [name for name, _ in zip(waits, range(20), strict=False)] if state < QUEUED else [],
         "result": _ref(run, row),
         "error": error_of(run, step, row, full=True),
     }
+
+
+def _cost(run: Run, step: Step, row: int) -> int:
+    """What its attempts cost so far, in millionths: of very many only those in its history."""
+    took = sum(took for _, _, took in run.earlier.get(row, ()))
+    took += run.took[row] if run.state[row] == FINISHED else 0
+    return took * step.spec.cost * MILLI // HOUR
+
+
+def notes(run: Run, step: Step, row: int) -> list[str]:
+    """What the graph adds to an answer to `why`, in sentences: the scheduler does not know of it."""
+    found: list[str] = []
+    error, due = run.errors.get(row), run.workflow.due(step.spec, run.submitted)
+    if error is not None and "note" in error:
+        found.append(error["note"])
+    if due is not None and run.ended_at[row]:
+        late = run.ended_at[row] - due
+        found.append(f"ended {show_time(abs(late))} {'after' if late > 0 else 'before'} its deadline")
+    if step.spec.cost and (cost := _cost(run, step, row)):
+        found.append(f"has cost {show_money(cost)}, at {show_milli(step.spec.cost)} an hour")
+    return found
 
 
 def error_of(run: Run, step: Step, row: int, *, full: bool = False) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@
 | `weight`       | of its completion time                                               | 1                  |
 | `priority`     | higher first                                                         | 0                  |
 | `deadline`     | when it should be complete, on the clock of `arrival`                | none               |
+| `cost`         | price of an hour that it runs                                        | 0                  |
 | `dependencies` | ids that must have finished, separated by blanks or `;`              | none               |
 | `kind`         | what tasks of like length have in common                             | `task`             |
 | `inputs`       | what it reads of which dependencies: `a=2GiB; b=5MB`                 | nothing            |
@@ -45,7 +46,7 @@ from headway.sim.trace import Job, Trace
 RATE = "rate:"
 COLUMNS = (
     "id", "arrival", "duration", "estimate", "cpu", "memory", "gpu", "tenant", "weight", "priority", "deadline",
-    "dependencies", "kind", "where", "inputs", "variants", "gang", "within",
+    "dependencies", "kind", "where", "inputs", "variants", "gang", "within", "cost",
 )  # fmt: skip
 #: Columns that a variant may have of its own.
 _OF_A_WAY = ("duration", "estimate", "cpu", "memory", "gpu")
@@ -104,7 +105,8 @@ def _job(row: dict[str, str]) -> Job:
         if "gang" in said
         else None,
     )
-    return Job(task, duration, tuple(length for _, length in ways) if len(ways) > 1 else ())
+    durations = tuple(length for _, length in ways) if len(ways) > 1 else ()
+    return Job(task, duration, durations, parse_milli(said.get("cost", 0), "cost"))
 
 
 def _way(said: Mapping[str, str]) -> tuple[Variant, int]:

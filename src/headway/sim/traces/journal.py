@@ -103,11 +103,13 @@ def read(recorded: Recorded, since: int | None = None) -> tuple[Trace, Cluster]:
     jobs = []
     for name, length in took.items():
         if name in inside:
-            after = _after(name, graphs.get(inside[name].run), siblings)
+            graph = graphs.get(inside[name].run)
+            after = _after(name, graph, siblings)
             task = replace(inside[name], after=after)
             # Which variant it ran as is not among the events: each takes what was said of it, else the same.
             durations = tuple(length if v.estimate is None else v.estimate for v in task.variants)
-            jobs.append(Job(task, durations[0] if durations else length, durations))
+            cost = 0 if graph is None else graph[_spec_of(name)[1]].cost
+            jobs.append(Job(task, durations[0] if durations else length, durations, cost))
     if not jobs or not nodes:
         raise Invalid(
             f"nothing that finished is kept in {recorded.name}", hint="run something first, or ask for more"

@@ -15,7 +15,7 @@ from headway.domain.results import Ref
 from headway.domain.rules import SKIP, Ends, judge
 from headway.domain.task import Gang, Task
 from headway.domain.units import show_time
-from headway.domain.workflow import Output, TaskSpec, Value, Workflow, parents
+from headway.domain.workflow import Deadline, Output, TaskSpec, Value, Workflow, parents
 from headway.errors import Invalid
 from headway.sim.trace import Job, Trace
 from headway.sim.traces.journal import item_by_item
@@ -40,13 +40,19 @@ def read(
         Invalid: A name that is no task of the workflow.
     """
     durations, items = durations or {}, items or {}
+    notes: list[str] = []
+    there = relative(workflow)
+    if there is not workflow:
+        notes.append(
+            "deadlines at a point in time are left out: the simulated run begins at no point in time"
+        )
+        workflow = there
     known = {spec.name: spec for spec in workflow.tasks}
     for name in (*durations, *items):
         if name not in known:
             raise Invalid(
                 f"workflow {workflow.name!r} has no task {name!r}", hint=f"its tasks: {', '.join(known)}"
             )
-    notes: list[str] = []
     counts: dict[str, int] = {}
     jobs: list[Job] = []
     left_out = _left_out(workflow, notes)
@@ -64,8 +70,24 @@ def read(
         made = (
             _job(workflow, spec, index, counts, takes, left_out) for index in range(counts.get(spec.name, 1))
         )
-        jobs += [replace(job, durations=ways) for job in made]
+        jobs += [replace(job, durations=ways, cost=spec.cost) for job in made]
     return Trace.of(workflow.name, jobs), notes
+
+
+def relative(workflow: Workflow) -> Workflow:
+    """Without deadlines of the wall clock: the run of a simulation is submitted at its time 0."""
+
+    def kept(deadline: Deadline | None) -> Deadline | None:
+        return None if deadline is None or deadline.absolute else deadline
+
+    if not any(one is not None and one.absolute for one in _deadlines(workflow)):
+        return workflow
+    tasks = tuple(replace(spec, deadline=kept(spec.deadline)) for spec in workflow.tasks)
+    return replace(workflow, tasks=tasks, deadline=kept(workflow.deadline))
+
+
+def _deadlines(workflow: Workflow) -> list[Deadline | None]:
+    return [workflow.deadline, *(spec.deadline for spec in workflow.tasks)]
 
 
 def _left_out(workflow: Workflow, notes: list[str]) -> set[str]:
@@ -117,6 +139,7 @@ def _job(workflow: Workflow, spec: TaskSpec, index: int, counts: Mapping[str, in
         "priority": spec.priority,
         "estimate": spec.estimate,
         "tenant": workflow.tenant,
+        "deadline": workflow.due(spec, 0),
         "where": spec.where,
         "variants": spec.variants,
         "gang": Gang(f"{run}/{spec.name}", index, counts[spec.name], 0, spec.within)

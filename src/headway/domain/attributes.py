@@ -1,0 +1,76 @@
+"""What a task may say beside what it asks for, as plain JSON: when it is tried again, when it is due, what it costs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from headway.domain.reading import a_flag, a_list, a_text, a_whole, an_object, wrong
+from headway.domain.workflow import Deadline, Retry, TaskSpec
+
+#: Fields of a task that are read and written here, in addition to `retry`.
+FIELDS = ("deadline", "cost")
+_RETRY_FIELDS = ("limit", "delay", "ceiling", "on")
+_DEADLINE_FIELDS = ("time", "absolute")
+#: The name of a class, as Python writes it: `ConnectionError`, `requests.exceptions.Timeout`.
+_CLASS = re.compile(r"[^\W\d][\w.<>]*\Z")
+#: More chosen errors than this are refused: each failure is compared with all of them.
+_CHOSEN_MOST = 50
+
+
+def to_json(spec: TaskSpec) -> dict[str, Any]:
+    """The fields that say something."""
+    tree: dict[str, Any] = {}
+    if spec.deadline is not None:
+        tree["deadline"] = deadline_to_json(spec.deadline)
+    if spec.cost:
+        tree["cost"] = spec.cost
+    return tree
+
+
+def from_json(fields: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The same as fields of a `TaskSpec`. Raises Invalid."""
+    return {
+        "deadline": deadline_from_json(fields.get("deadline"), f"{where}.deadline"),
+        "cost": a_whole(fields.get("cost", 0), f"{where}.cost"),
+    }
+
+
+def retry_to_json(retry: Retry) -> dict[str, Any]:
+    """What differs from the usual."""
+    usual, tree = Retry(), {name: getattr(retry, name) for name in _RETRY_FIELDS[:3]}
+    tree = {name: value for name, value in tree.items() if value != getattr(usual, name)}
+    return {**tree, "on": list(retry.on)} if retry.on else tree
+
+
+def retry_from_json(tree: Any, where: str) -> Retry:
+    fields, usual = an_object(tree, _RETRY_FIELDS, where), Retry()
+    limit, delay, ceiling = (
+        a_whole(fields.get(name, getattr(usual, name)), f"{where}.{name}") for name in _RETRY_FIELDS[:3]
+    )
+    on = a_list(fields.get("on", []), f"{where}.on")
+    if len(on) > _CHOSEN_MOST:
+        raise wrong(f"{where}.on", on, f"at most {_CHOSEN_MOST} names of errors")
+    return Retry(limit, delay, ceiling, tuple(_class(name, f"{where}.on[{i}]") for i, name in enumerate(on)))
+
+
+def _class(tree: Any, where: str) -> str:
+    if not _CLASS.match(a_text(tree, where)):
+        raise wrong(where, tree, "the name of an error, as ConnectionError or mypackage.Throttled")
+    return str(tree)
+
+
+def deadline_to_json(deadline: Deadline) -> dict[str, Any]:
+    """`{"time": microseconds}`, with `"absolute": true` if they are of the wall clock."""
+    return {"time": deadline.time, "absolute": True} if deadline.absolute else {"time": deadline.time}
+
+
+def deadline_from_json(tree: Any, where: str) -> Deadline | None:
+    if tree is None:
+        return None
+    fields = an_object(tree, _DEADLINE_FIELDS, where)
+    return Deadline(
+        a_whole(fields.get("time"), f"{where}.time", least=1),
+        a_flag(fields.get("absolute", False), f"{where}.absolute"),
+    )
