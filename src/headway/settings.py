@@ -102,6 +102,21 @@ class HttpSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """The agents that may propose overrides. Their process is only started if one of them is not off.
+
+    Attributes:
+        scheduler: Of the scheduler's agent: `off`; `observe`, where what it would do is judged and shown; or `act`.
+        every: Microseconds between two digests.
+        patience: Microseconds that a task may wait before an agent thinks of it.
+    """
+
+    scheduler: str = "off"
+    every: int = 5 * SECOND
+    patience: int = 60 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All of it.
 
@@ -119,6 +134,7 @@ class Settings:
     joint: JointSettings = JointSettings()
     node: NodeSettings = NodeSettings()
     http: HttpSettings = HttpSettings()
+    agents: AgentSettings = AgentSettings()
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -288,6 +304,9 @@ KEYS: dict[str, Any] = {
     "http.port": _Whole(0, 65535),
     "http.json_limit": _size,
     "http.blob_limit": _size,
+    "agents.scheduler": _OneOf(("off", "observe", "act")),
+    "agents.every": _length,
+    "agents.patience": _length,
 }
 
 
@@ -473,7 +492,7 @@ def _read(source: str, raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def _build(values: Mapping[str, Any]) -> Settings:
     parts: dict[str, Any] = {}
-    for section in ("policy", "joint", "node", "http"):
+    for section in ("policy", "joint", "node", "http", "agents"):
         inner = {k.partition(".")[2]: v for k, v in values.items() if k.startswith(section + ".")}
         default = next(f.default for f in fields(Settings) if f.name == section)
         parts[section] = replace(default, **inner)  # type: ignore[type-var]

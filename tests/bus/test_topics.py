@@ -125,3 +125,20 @@ def test_events_are_said_by_one_user_and_heard_by_another() -> None:
     assert not any(covers(f, letters) for f in topics.may_publish("s", says))
     assert not any(covers(f, topic) for f in topics.subscriptions("s", says))
     assert topics.parse(topic) is None, "no role takes it for a letter"
+
+
+def test_an_agent_may_propose_and_hear_digests_and_nothing_else() -> None:
+    agent, desk = topics.agent("scheduler"), topics.desk()
+    proposal, digest = topics.letter("s", agent.name, "proposal"), topics.letter("s", "desk", "digest")
+    assert any(covers(f, proposal) for f in topics.may_publish("s", agent))
+    assert any(covers(f, proposal) for f in topics.subscriptions("s", desk))
+    assert any(covers(f, digest) for f in topics.subscriptions("s", agent))
+    for sender, stream in (
+        ("scheduler", "executor-n"),
+        ("planner", "scheduler"),
+        ("executor-n", "report"),
+        (agent.name, "report"),
+    ):
+        letter = topics.letter("s", sender, stream)
+        assert not any(covers(f, letter) for f in topics.may_publish("s", agent))
+        assert not any(covers(f, letter) for f in topics.subscriptions("s", agent))

@@ -132,3 +132,13 @@ KINDS = {
     "mixed": (mixed, 2, 6),
     "onces": (onces, 2, 5),
 }
+
+
+@task(cpu=0.1)
+def nothing(number: int) -> int:
+    return number
+
+
+@workflow
+def nothings(width: int) -> list[int]:
+    return nothing.map(range(width))

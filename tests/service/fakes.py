@@ -285,6 +285,12 @@ class FakeScheduler:
         Override(**body)
         return dict(body)
 
+    def overrides(self) -> list[dict[str, Any]]:
+        return [body for what, body, *_ in self.calls if what == "override"]
+
+    def agents(self) -> list[dict[str, Any]]:
+        return [{"name": "scheduler", "autonomy": "off", "heard": 0, "counts": {}, "latest": []}]
+
     def tenants(self) -> list[dict[str, Any]]:
         return [{"tenant": name, **(quota or {})} for what, name, quota, *_ in self.calls if what == "quota"]
 

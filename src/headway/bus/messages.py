@@ -11,6 +11,8 @@ adapter in one call. Bodies are JSON, readable with any MQTT client.
 | `report`   | an executor  | scheduler, planner     | ReportBody     |
 | `hello`    | an executor  | resource_manager       | HelloBody      |
 | `nodes`    | resource_manager | scheduler, planner | NodesBody      |
+| `digest`   | desk         | agents                 | DigestBody     |
+| `proposal` | an agent     | desk                   | ProposalBody   |
 """
 
 from __future__ import annotations
@@ -221,3 +223,51 @@ class Presence(Model):
     incarnation: str
     alive: bool
     expires_in: int  # microseconds after its arrival
+
+
+# ── agents: what they are told, and what they may say. Neither is kept or repeated: the next digest says what is so then. ──
+
+
+class WaitingRow(NamedTuple):
+    """A task that waits for a place.
+
+    `waited` since its run was submitted, and `remaining`, the processing time expected of it, are microseconds.
+    """
+
+    task: str
+    tenant: str
+    waited: int
+    remaining: int
+    deadline: int | None
+    boosted: bool
+
+
+class DigestBody(Model):
+    """The state of the queue at a time, in bounded size.
+
+    `in_force` counts the overrides of agents that concern a task which is still here; `patience` is what the settings call a long
+    wait, microseconds.
+    """
+
+    at: int
+    counts: dict[str, int] = Field(default_factory=dict)
+    waiting: list[WaitingRow] = Field(default_factory=list, max_length=100)
+    in_force: int = 0
+    patience: int = 0
+
+
+class ProposalModel(Model):
+    """An override that an agent would like: typed and bounded; the guard has the last word (`override.guard`)."""
+
+    kind: str = Field(min_length=1, max_length=20)
+    target: str = Field(min_length=1, max_length=500)
+    amount: int = Field(default=1, ge=1, le=1_000_000)
+    ttl: int = Field(ge=1, le=2**53)
+    reason: str = Field(min_length=1, max_length=2_000)
+
+
+class ProposalBody(Model):
+    """What one deliberation came to; `digest` is the time of the digest that it was about."""
+
+    digest: int = Field(ge=0, le=2**53)
+    proposals: list[ProposalModel] = Field(max_length=20)

@@ -30,6 +30,8 @@ ANYONE = "+"
 TO, ACK, PRESENCE, PROBE = "to", "ack", "presence", "probe"
 
 REPORT, HELLO, NODES = "report", "hello", "nodes"
+#: Between the service and the agents' process.
+DESK, DIGEST, PROPOSAL = "desk", "digest", "proposal"
 
 
 class Topic(NamedTuple):
@@ -90,6 +92,21 @@ def executor(node: str) -> Client:
 def watcher(name: str) -> Client:
     """Reads along: `mosquitto_sub`, a console, a test."""
     return Client(name, watches=True)
+
+
+def agent_name(name: str) -> str:
+    """The client name of an agent: `agent-scheduler`."""
+    return f"agent-{name}"
+
+
+def agent(name: str) -> Client:
+    """An agent's rights: it hears digests and proposes, and can write to no role."""
+    return Client(agent_name(name), (PROPOSAL,), ((DESK, DIGEST),))
+
+
+def desk() -> Client:
+    """The service's side of the agents."""
+    return Client(DESK, (DIGEST,), ((ANYONE, PROPOSAL),))
 
 
 def event_sender(name: str) -> Client:

@@ -21,6 +21,7 @@ from headway.cli import (
     demo,
     init_command,
     listing_commands,
+    override_commands,
     plan_command,
     policy_command,
     run_commands,
@@ -68,6 +69,7 @@ run_commands.register(app)
 schedule_commands.register(app)
 service_commands.register(app)
 listing_commands.register(app)
+override_commands.register(app)
 policy_command.register(app)
 simulate_command.register(app)
 plan_command.register(app)

@@ -291,6 +291,16 @@ class AsyncClient:
         view: View = await self._ask(calls.set_policy(order, discipline, placement))
         return view
 
+    async def overrides(self) -> list[View]:
+        """Overrides in force: who, why, until when."""
+        found: list[View] = await self._ask(calls.overrides())
+        return found
+
+    async def agents(self) -> list[View]:
+        """Agents: what each may do, when it was last heard, what became of its proposals."""
+        found: list[View] = await self._ask(calls.agents())
+        return found
+
     async def override(
         self,
         kind: str,

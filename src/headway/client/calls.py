@@ -215,6 +215,14 @@ def override(kind: str, target: str, reason: str, ttl: int, amount: int, node: s
     return _send("POST", "/v1/overrides", body)
 
 
+def overrides() -> Request:
+    return _get("/v1/overrides")
+
+
+def agents() -> Request:
+    return _get("/v1/agents")
+
+
 def revert(id: str) -> Request:
     return _send("DELETE", f"/v1/overrides/{quote(id, safe='')}")
 

@@ -284,6 +284,16 @@ class Client:
         view: View = self._ask(calls.set_policy(order, discipline, placement))
         return view
 
+    def overrides(self) -> list[View]:
+        """Overrides in force: who, why, until when."""
+        found: list[View] = self._ask(calls.overrides())
+        return found
+
+    def agents(self) -> list[View]:
+        """Agents: what each may do, when it was last heard, what became of its proposals."""
+        found: list[View] = self._ask(calls.agents())
+        return found
+
     def override(
         self,
         kind: str,

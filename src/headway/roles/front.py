@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from dataclasses import asdict
+from typing import Any, get_args
 
 from pydantic_core import from_json
 
@@ -13,6 +14,7 @@ from headway.domain.codec import demand_from_json
 from headway.domain.units import show_time
 from headway.errors import HeadwayError, Invalid, NotFound, Unavailable
 from headway.journal.port import Journal
+from headway.override.proposal import Outcome
 from headway.roles.feed import Feed, Listener
 from headway.roles.following.asking import Asker
 from headway.roles.following.predicting import lines
@@ -138,6 +140,8 @@ class SchedulerFront:
         self._loop, self._scheduler, self._nodes_loop, self._planner = loop, scheduler, nodes, planner
         #: Where to ask what the service itself does not work out; None without a follower beside it.
         self.asker: Asker | None = None
+        #: Who is at the agents' desk: name, autonomy, when last heard.
+        self.agents_there: Callable[[], list[View]] = list
 
     async def why(self, task: str, at: int | None = None) -> View:
         """Why the task is where it is, from the engine's own reasons; where it knows none, from the graph. For one that
@@ -197,6 +201,24 @@ class SchedulerFront:
     async def override(self, body: View) -> View:
         """Lay an override over the algorithm."""
         return await self._loop.call("override", body)
+
+    def overrides(self) -> list[View]:
+        """Those in force, in the order they were laid on."""
+        return [asdict(one) for one in self._scheduler.engine.world.overrides.active.values()]
+
+    async def propose(self, body: View) -> View:
+        """Judge what an agent proposes, and apply it if it may be; returns the verdict."""
+        return await self._loop.call("propose", body)
+
+    def agents(self) -> list[View]:
+        """Every agent: autonomy, when it was last heard, how its proposals fared, and the latest of them."""
+        overruling, found = self._scheduler.overruling, []
+        for view in self.agents_there():
+            name = f"agent-{view['name']}"
+            counts = {outcome: overruling.counts[name, outcome] for outcome in get_args(Outcome)}
+            latest = [asdict(one) for one in overruling.verdicts if one.proposal.agent == name][-20:]
+            found.append({**view, "counts": counts, "latest": latest[::-1]})
+        return found
 
     async def revert(self, id: str, by: str) -> View:
         """End an override now."""

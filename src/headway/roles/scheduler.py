@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pydantic_core import to_json
@@ -35,6 +35,8 @@ from headway.domain.resources import Demand
 from headway.domain.task import Variant
 from headway.domain.window import Window
 from headway.errors import Conflict, HeadwayError, Invalid, NotFound
+from headway.override.proposal import Proposal
+from headway.roles.overruling import Overruling
 from headway.roles.step import CALL, NONSENSE, Input, Output, Step
 from headway.roles.translate import (
     demand_from_model,
@@ -98,6 +100,8 @@ class Scheduler:
         self._ended: list[tuple[str, ReportRow]] = []
         #: The policy that the settings asked for at the last start: only a change of it overrides an operator's.
         self.configured: list[str] = []
+        #: What agents proposed.
+        self.overruling = Overruling()
         #: The tables that they had (`core.standing`).
         self.tables: dict[str, Any] = {}
 
@@ -257,6 +261,9 @@ class Scheduler:
                 override = Override(**body)
                 self.engine.apply(events.OverrideApplied(override), now)
                 return dict(body)
+            if item.kind == "propose":
+                proposal = Proposal(**body["proposal"])
+                return asdict(self.overruling.judge(self.engine, proposal, body["autonomy"], now))
             if item.kind == "window":
                 return self._window(now, body)
             if item.kind == "unwindow":
@@ -273,6 +280,10 @@ class Scheduler:
             if item.kind == "rate":
                 return self._rate(now, body["rate"], body["limit"])
             if item.kind == "revert":
+                if body["id"] not in self.engine.world.overrides.active:
+                    return NotFound(
+                        f"there is no override {body['id']!r} in force", hint="`headway overrides` lists them"
+                    )
                 self.engine.apply(events.OverrideReverted(body["id"]), now)
                 return dict(body)
         except HeadwayError as error:
@@ -395,6 +406,7 @@ class Scheduler:
             "endings": {name: list(kept) for name, kept in self.endings.items()},
             "configured": self.configured,
             "tables": self.tables,
+            "overruling": self.overruling.snapshot(),
         }
 
     def restore(self, tree: Any) -> None:
@@ -406,6 +418,8 @@ class Scheduler:
         }
         self.configured = list(tree["configured"])
         self.tables = tree.get("tables", {})
+        if "overruling" in tree:  # not in snapshots of before there were agents
+            self.overruling.restore(tree["overruling"])
         self.books = {}
         for run, kept in tree["books"].items():
             calls = {key: Call(**call) for key, call in kept["calls"].items()}

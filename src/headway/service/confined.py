@@ -96,6 +96,14 @@ async def windows(planner: PlannerPort, who: Identity, views: list[View]) -> lis
     return found
 
 
+async def overrides(planner: PlannerPort, who: Identity, views: list[View]) -> list[View]:
+    """Those on the caller's runs and tasks."""
+    if not who.tenants:
+        return views
+    reach = Reach(planner, who)
+    return [view for view in views if await reach.of_run(view["target"].partition("/")[0])]
+
+
 async def policy(planner: PlannerPort, who: Identity, view: View) -> View:
     """The policy is everybody's; of the plan only the rows of the caller's runs."""
     if not who.tenants or view.get("plan") is None:

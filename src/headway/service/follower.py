@@ -23,6 +23,7 @@ from headway.core.engine import Engine
 from headway.core.events import Event
 from headway.errors import HeadwayError, Invalid, Unavailable
 from headway.roles.following.asking import LONGEST, listen, socket_of
+from headway.roles.following.digesting import Digesting
 from headway.roles.following.duties import Duty
 from headway.roles.following.follower import Follower
 from headway.roles.following.past import Past
@@ -117,7 +118,7 @@ async def run(child: Child) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     reader = Reader(child.settings.state / "journal.db")
-    host = Host(reader, [Predicting(), Past(reader)])
+    host = Host(reader, [Predicting(), Past(reader), Digesting()])
     sock = listen(socket_of(child.settings.state))
     server = await asyncio.start_unix_server(host.hear, sock=sock, limit=LONGEST)
     following = asyncio.create_task(host.follow())

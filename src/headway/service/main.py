@@ -15,6 +15,7 @@ from pathlib import Path
 
 import uvloop
 
+from headway.bus import topics
 from headway.bus.client import MqttBus
 from headway.bus.port import Address, parse_url
 from headway.errors import HeadwayError
@@ -24,6 +25,7 @@ from headway.roles.planning import aim_of
 from headway.roles.recurring_front import SchedulesFront
 from headway.roles.team import Team
 from headway.service import lifeline
+from headway.service.desk import Desk
 from headway.service.file_events import FileEvents
 from headway.service.http import make_app
 from headway.service.identity import OWNER, Tokens, ensure_token, write_private
@@ -81,7 +83,7 @@ async def run(child: Child, sock: socket.socket) -> None:
     address = address_of(child.brokers, child.ca_file)
     team = build_team(settings, journal, blobs, address)
     team.on_finished = lambda run: drop_checkpoints(settings.state, run)
-    team.scheduling.asker = Asker(socket_of(settings.state))
+    team.scheduling.asker = asker = Asker(socket_of(settings.state))
     try:
         await team.start()
         # What stands now stands for ever: a full collection later must not walk over it.
@@ -92,6 +94,15 @@ async def run(child: Child, sock: socket.socket) -> None:
         sys.setswitchinterval(0.0002)
         tokens = Tokens({ensure_token(settings.state / "token"): OWNER})
         watching = _watch(team.front.schedules, address, settings.site)
+        desk = Desk(
+            settings.agents,
+            MqttBus(address, topics.DESK, site=settings.site),
+            settings.site,
+            asker.ask,
+            team.scheduling.propose,
+        )
+        team.scheduling.agents_there = desk.views
+        watching.append(asyncio.create_task(desk.run(), name="desk"))
         app = make_app(team.front, team.scheduling, blobs, settings, tokens)
         ready = asyncio.Event()
         serving = asyncio.create_task(serve(app, sock, stop=stop, ready=ready))

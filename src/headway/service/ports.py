@@ -125,6 +125,14 @@ class SchedulerPort(Protocol):
 
     async def revert(self, id: str, by: str) -> View: ...
 
+    def overrides(self) -> list[View]:
+        """Those in force."""
+        ...
+
+    def agents(self) -> list[View]:
+        """`{"name", "autonomy", "heard", "counts", "latest"}` each."""
+        ...
+
     def windows(self) -> list[View]: ...
 
     async def set_window(self, body: View) -> View:

@@ -100,6 +100,8 @@ NEEDS: Mapping[str, Need] = MappingProxyType(
         "GET /v1/windows": _READ_SOME,
         "POST /v1/windows": _STEER_ALL,
         "DELETE /v1/windows/{id}": _STEER_ALL,
+        "GET /v1/overrides": _READ_SOME,
+        "GET /v1/agents": Need(Role.viewer, Scope.everyone),
         "POST /v1/overrides": _STEER_ALL,
         "DELETE /v1/overrides/{id}": _STEER_ALL,
         # What the tenants have and use stands in one view: who is confined to some of them does not get it.

@@ -9,6 +9,7 @@ queue meanwhile.
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import logging
 import os
@@ -37,10 +38,11 @@ from headway.settings import Child as ChildConfig
 
 log = logging.getLogger("headway.supervisor")
 
-SERVICE, EXECUTOR, BROKER, FOLLOWER = "service", "executor", "broker", "follower"
+SERVICE, EXECUTOR, BROKER, FOLLOWER, AGENTS = "service", "executor", "broker", "follower", "agents"
 WATCHER, WATCH_FILE = "watcher", "watch"
-EVENTS, EVENTS_FILE = "events", "events"
 """The broker's user that reads everything and publishes nothing, and the file with its URL."""
+EVENTS, EVENTS_FILE = "events", "events"
+"""The one that tells of events, likewise."""
 _RESTARTS = Restarts()
 _WITHOUT = Restarts(longest=60.0, limit=1 << 30)
 """For what all else does without: it is never given up, and nothing ends with it."""
@@ -77,6 +79,7 @@ class Supervisor:
             SERVICE: [sys.executable, "-m", "headway.service"],
             EXECUTOR: [sys.executable, "-m", "headway.execute"],
             FOLLOWER: [sys.executable, "-m", "headway.service.follower"],
+            AGENTS: [sys.executable, "-m", "headway.host"],
         }
         self._broker = broker or _broker_of(settings)
         self._restarts = restarts
@@ -123,14 +126,15 @@ class Supervisor:
         self.url = url_of(self._sock)
         node = self.settings.node.name
         roles = (topics.planner(), topics.scheduler(), topics.resource_manager())
-        executor, triggers = topics.executor(node), topics.event_listener(TRIGGERS)
-        others = (topics.watcher(WATCHER), topics.event_sender(EVENTS))
-        address = await self._broker.start((*roles, executor, triggers, *others))
+        executor, agent = topics.executor(node), topics.agent("scheduler")
+        desks = (topics.event_listener(TRIGGERS), topics.desk())
+        others = (topics.watcher(WATCHER), topics.event_sender(EVENTS), agent)
+        address = await self._broker.start((*roles, executor, *desks, *others))
         self._note_broker()
         self._let_others_in(address)
         if self._stop.is_set():
             return
-        names = [client.name for client in (*roles, triggers)]
+        names = [client.name for client in (*roles, *desks)]
         self.keepers[SERVICE] = self._keeper(SERVICE, address, names, http=self._sock.fileno())
         await self.keepers[SERVICE].start()
         self.keepers[EXECUTOR] = self._keeper(EXECUTOR, address, [executor.name])
@@ -138,6 +142,18 @@ class Supervisor:
         if FOLLOWER in self._commands:
             self.keepers[FOLLOWER] = self._keeper(FOLLOWER, address, [], restarts=_WITHOUT)
             await self.keepers[FOLLOWER].start()
+        if AGENTS in self._commands and self._wants_agents():
+            self.keepers[AGENTS] = self._keeper(AGENTS, address, [agent.name], restarts=_WITHOUT)
+            await self.keepers[AGENTS].start()
+
+    def _wants_agents(self) -> bool:
+        """Whether an agent is not off, and can be carried here; nothing depends on it."""
+        if self.settings.agents.scheduler == "off":
+            return False
+        if importlib.util.find_spec("langgraph") is None:
+            log.warning("no agents: langgraph is not installed (pip install 'headway[agents]')")
+            return False
+        return True
 
     def _listen(self) -> socket.socket:
         """On the port of the last start if it was taken by chance: clients that wait for us find us again."""

@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
 
 from headway.errors import Invalid
 from headway.service import confined
@@ -27,6 +28,29 @@ OVERRIDE_EXAMPLE = {
 }
 
 
+AGENT_EXAMPLE = {
+    "name": "scheduler",
+    "autonomy": "act",
+    "heard": 1764003600000000,
+    "counts": {"applied": 3, "observed": 0, "refused": 1},
+    "latest": [
+        {
+            "proposal": {
+                "id": "a-3fa9c1d2",
+                "agent": "agent-scheduler",
+                "kind": "boost",
+                "target": "train-7f3a9c/fit",
+                "amount": 1,
+                "ttl": 600000000,
+                "reason": "has waited 300 s for 10 s of work, 30.0 times its length",
+                "digest": 1764003598000000,
+            },
+            "at": 1764003600000000,
+            "outcome": "applied",
+            "why": "",
+        }
+    ],
+}
 PLAN_EXAMPLE = {
     "id": "p-7f3a9c01",
     "objective": "weighted_completion",
@@ -55,6 +79,24 @@ async def override(body: OverrideBody, ports: Ports, by: Principal) -> dict[str,
     wanted = body.model_dump(exclude={"ttl"})
     wanted |= {"id": f"o-{secrets.token_hex(4)}", "by": by, "expires": time.time_ns() // 1000 + body.ttl}
     return await ports.scheduler.override(wanted)
+
+
+@router.get(
+    "/overrides",
+    summary="List overrides",
+    responses={200: example([OVERRIDE_EXAMPLE], "Those in force, in the order they were laid on.")},
+)
+async def overrides(ports: Ports, who: Caller) -> Response:
+    return JSONResponse(await confined.overrides(ports.planner, who, ports.scheduler.overrides()))
+
+
+@router.get(
+    "/agents",
+    summary="List agents",
+    responses={200: example([AGENT_EXAMPLE], "What each may do, and what became of its proposals.")},
+)
+async def agents(ports: Ports) -> Response:
+    return JSONResponse(ports.scheduler.agents())
 
 
 @router.delete(
