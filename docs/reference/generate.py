@@ -15,8 +15,9 @@ import typer.main
 
 from headway.cli import config_schema
 from headway.cli.main import app
+from headway.service.audit import Audit
 from headway.service.http import make_app
-from headway.service.identity import Tokens
+from headway.service.tokens import Tokens
 from headway.settings import KEYS, TABLES, Settings, to_json, variable
 
 HERE = Path(__file__).parent
@@ -52,7 +53,10 @@ def http() -> str:
     """Every route with its parameters and answers, out of the OpenAPI document."""
     with tempfile.TemporaryDirectory() as folder:
         nothing = cast(Any, None)  # a document is made of the routes alone: no port is called
-        made = make_app(nothing, nothing, nothing, Settings(state=Path(folder)), Tokens({"x": "x"}))
+        state = Path(folder)
+        made = make_app(
+            nothing, nothing, nothing, Settings(state=state), Tokens(None, "x"), Audit(state / "audit")
+        )
         document = made.api.openapi()
     parts = [NOTE, "# The HTTP API", document["info"]["description"].replace("\n", " ")]
     parts.append("The whole document: `GET /v1/openapi.json`.")

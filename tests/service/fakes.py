@@ -17,10 +17,12 @@ from headway.core.runs.schedules import Schedules
 from headway.core.runs.schedules import view as view_of
 from headway.domain.override import Override
 from headway.errors import Conflict, Invalid, NotFound
+from headway.service.audit import Audit
 from headway.service.http import App, make_app
-from headway.service.identity import Identity, Tokens
+from headway.service.identity import Identity
 from headway.service.listen import bind, url_of
 from headway.service.server import serve
+from headway.service.tokens import Tokens
 from headway.settings import HttpSettings, Settings
 
 TOKEN = "a-token-for-tests"
@@ -351,12 +353,12 @@ class Service:
         self.planner, self.scheduler = FakePlanner(), FakeScheduler()
         self.blobs = FolderBlobs(state / "blobs")
         self.settings = Settings(state=state, http=HttpSettings(**http))
+        self.tokens = Tokens(state / "tokens.json", TOKEN)
+        for token, who in (tokens or {}).items():
+            asyncio.run(self.tokens.admit(token, who, "owner"))
+        self.audit = Audit(state / "audit")
         self.app: App = make_app(
-            self.planner,
-            self.scheduler,
-            self.blobs,
-            self.settings,
-            Tokens({TOKEN: "owner", **(tokens or {})}),
+            self.planner, self.scheduler, self.blobs, self.settings, self.tokens, self.audit
         )
 
 

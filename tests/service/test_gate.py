@@ -7,12 +7,10 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from headway.errors import Denied
 from headway.service.gate import host_name
-from headway.service.identity import Identity, Tokens, ensure_token, read_token
+from headway.service.identity import ensure_token, read_token
 
 from .fakes import TOKEN, Service
 from .test_routes import client_of, problem, submission
@@ -106,17 +104,6 @@ class TestBodies:
 
 
 class TestTokens:
-    def test_only_the_exact_token(self) -> None:
-        tokens = Tokens({"abc": "owner", "def": "guest"})
-        assert tokens.identify("abc") == Identity("owner")
-        assert tokens.identify("def") == Identity("guest")
-        assert tokens.identify("ab") is None
-        assert tokens.identify("") is None
-
-    @given(st.text())
-    def test_no_other_text(self, text: str) -> None:
-        assert Tokens({"abc": "owner"}).identify(text) == (Identity("owner") if text == "abc" else None)
-
     def test_made_once_and_private(self, tmp_path: Path) -> None:
         path = tmp_path / "token"
         token = ensure_token(path)

@@ -399,7 +399,7 @@ class TestBlobs:
     ) -> None:
         sha = hashlib.sha256(b"right").hexdigest()
         problem(await http.put(f"/v1/blobs/{sha}", content=b"wrong"), 400, "malformed")
-        assert not [p for p in service.settings.state.rglob("*") if p.is_file()]
+        assert not [p for p in (service.settings.state / "blobs").rglob("*") if p.is_file()]
 
     @pytest.mark.parametrize("name", ["x", "..%2f..%2fetc", "A" * 64, "a" * 63, "a" * 65])
     async def test_names_that_are_no_hash(self, http: httpx.AsyncClient, name: str) -> None:
@@ -420,7 +420,7 @@ class TestBlobs:
         async with client_of(service) as http:
             problem(await http.put(f"/v1/blobs/{sha}", content=data), 413, "too_large")
             problem(await http.put(f"/v1/blobs/{sha}", content=chunked()), 413, "too_large")
-        assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+        assert not [p for p in (tmp_path / "blobs").rglob("*") if p.is_file()]
 
     async def test_a_full_disk_leaves_nothing(
         self, http: httpx.AsyncClient, service: Service, monkeypatch: pytest.MonkeyPatch
@@ -431,7 +431,7 @@ class TestBlobs:
         monkeypatch.setattr("headway.service.uploads.os.fsync", full)
         sha = hashlib.sha256(b"data").hexdigest()
         problem(await http.put(f"/v1/blobs/{sha}", content=b"data"), 507, "disk_full")
-        assert not [p for p in service.settings.state.rglob("*") if p.is_file()]
+        assert not [p for p in (service.settings.state / "blobs").rglob("*") if p.is_file()]
 
 
 def client_of(service: Service, **headers: str) -> httpx.AsyncClient:

@@ -29,6 +29,7 @@ from headway.cli import (
     service_commands,
     simulate_command,
     tenant_commands,
+    token_commands,
     window_commands,
 )
 from headway.errors import HeadwayError
@@ -74,6 +75,7 @@ policy_command.register(app)
 simulate_command.register(app)
 plan_command.register(app)
 tenant_commands.register(app)
+token_commands.register(app)
 config_command.register(app)
 init_command.register(app)
 window_commands.register(app)

@@ -189,6 +189,30 @@ def set_rate(rate: str, limit: dict[str, Any] | None) -> Request:
     return _send("DELETE", path) if limit is None else _send("PUT", path, limit)
 
 
+def tokens() -> Request:
+    return _get("/v1/tokens")
+
+
+def create_token(name: str, role: str, tenants: list[str], lasts: int | None) -> Request:
+    return _send("POST", "/v1/tokens", {"name": name, "role": role, "tenants": tenants, "lasts": lasts})
+
+
+def revoke_token(name: str) -> Request:
+    return _send("DELETE", f"/v1/tokens/{quote(name, safe='')}")
+
+
+def rotate_token(name: str, keep: int) -> Request:
+    return _send("POST", f"/v1/tokens/{quote(name, safe='')}/rotate", {"keep": keep})
+
+
+def audit(limit: int, wanted: dict[str, Any]) -> Request:
+    return _get("/v1/audit", 0, limit=limit, **{name: value or None for name, value in wanted.items()})
+
+
+def whoami() -> Request:
+    return _get("/v1/whoami")
+
+
 def stats() -> Request:
     return _get("/v1/stats")
 

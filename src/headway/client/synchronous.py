@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -257,6 +257,65 @@ class Client:
         """Change how much may be taken of a rate (as in `[rates.NAME]`: `{"amount": 2000, "per": "1min"}`), or lift it with
         None."""
         view: View = self._ask(calls.set_rate(rate, limit))
+        return view
+
+    def tokens(self) -> list[View]:
+        """Who holds a token, or held one; never a token itself."""
+        found: list[View] = self._ask(calls.tokens())
+        return found
+
+    def create_token(
+        self, name: str, role: str, *, tenants: Iterable[str] = (), lasts: int | None = None
+    ) -> View:
+        """Give somebody a token; the view has it as `token`, this once.
+
+        Args:
+            name: Under which everything done with it is kept; given once.
+            role: `viewer`, `submitter`, `operator` or `admin`.
+            tenants: Whose runs it may see and steer; none stands for all.
+            lasts: Microseconds until it ends by itself.
+        """
+        view: View = self._ask(calls.create_token(name, role, list(tenants), lasts))
+        return view
+
+    def revoke_token(self, name: str) -> View:
+        """Take a token back, from the next request on."""
+        view: View = self._ask(calls.revoke_token(name))
+        return view
+
+    def rotate_token(self, name: str, *, keep: int = 0) -> View:
+        """A new token for the same holder, as `token`; the present one stays good for `keep` microseconds."""
+        view: View = self._ask(calls.rotate_token(name, keep))
+        return view
+
+    def audit(
+        self,
+        *,
+        principal: str = "",
+        act: str = "",
+        object: str = "",
+        outcome: str = "",
+        since: int = 0,
+        until: int = 0,
+        before: int = 0,
+        limit: int = 100,
+    ) -> list[View]:
+        """Who changed what, newest first; what is empty or 0 does not matter. See `GET /v1/audit`."""
+        wanted = {
+            "principal": principal,
+            "act": act,
+            "object": object,
+            "outcome": outcome,
+            "since": since,
+            "until": until,
+            "before": before,
+        }
+        found: list[View] = self._ask(calls.audit(limit, wanted))
+        return found
+
+    def whoami(self) -> View:
+        """Whose token this client shows: name, role, tenants."""
+        view: View = self._ask(calls.whoami())
         return view
 
     def stats(self) -> View:

@@ -14,16 +14,18 @@ from starlette.types import Receive, Scope, Send
 
 from headway.errors import HeadwayError, Invalid
 from headway.service import problems
+from headway.service.audit import Audit
 from headway.service.express import Express
 from headway.service.gate import BodyTooLarge, Gate, too_large
-from headway.service.identity import Tokens
 from headway.service.ports import BlobsPort, PlannerPort, SchedulerPort
 from headway.service.problems import Malformed, NoRoute, WrongMethod
 from headway.service.rights import PREFIX
 from headway.service.routes import blobs as blob_routes
 from headway.service.routes import meta, nodes, overrides, runs, schedules, tasks, tenants, windows
+from headway.service.routes import tokens as token_routes
 from headway.service.state import Shared, allowed
 from headway.service.stream import Hub
+from headway.service.tokens import Tokens
 from headway.settings import Settings
 
 DESCRIPTION = """Submit workflows, watch them, ask why.
@@ -55,7 +57,12 @@ class App:
 
 
 def make_app(
-    planner: PlannerPort, scheduler: SchedulerPort, blobs: BlobsPort, settings: Settings, tokens: Tokens
+    planner: PlannerPort,
+    scheduler: SchedulerPort,
+    blobs: BlobsPort,
+    settings: Settings,
+    tokens: Tokens,
+    audit: Audit,
 ) -> App:
     """Put the routes before the roles.
 
@@ -65,8 +72,9 @@ def make_app(
         blobs: Values and bundles.
         settings: Limits and the state folder.
         tokens: Whom to let in.
+        audit: Where acts are written down.
     """
-    shared = Shared(planner, scheduler, blobs, settings, Hub(planner))
+    shared = Shared(planner, scheduler, blobs, settings, Hub(planner), tokens, audit)
 
     api = FastAPI(
         title="Headway", version=meta.version_of(), description=DESCRIPTION,
@@ -74,12 +82,20 @@ def make_app(
     )  # fmt: skip
     api.state.shared = shared
     v1 = APIRouter(prefix=PREFIX, dependencies=[Depends(allowed)])
-    for routes in (runs, tasks, schedules, nodes, windows, tenants, overrides, blob_routes, meta):
+    for routes in (
+        runs, tasks, schedules, nodes, windows, tenants, overrides, blob_routes, token_routes, meta,
+    ):  # fmt: skip
         v1.include_router(routes.router)
     api.include_router(v1)
     _install_problems(api)
     _complete_openapi(api)
-    gate = Gate(Express(api, shared), tokens, json_limit=settings.http.json_limit, streamed=("/v1/blobs/",))
+    gate = Gate(
+        Express(api, shared),
+        tokens,
+        audit,
+        json_limit=settings.http.json_limit,
+        streamed=("/v1/blobs/",),
+    )
     return App(api, gate, shared)
 
 

@@ -1,16 +1,14 @@
-"""Who may call: bearer tokens, kept in files of mode 0600.
+"""Whom a token stands for, and the owner's token, which lies in a file of mode 0600.
 
-A submission is code, so a token is needed on loopback too. The owner's token is made at the first `headway
-up`.
+A submission is code, so a token is needed on loopback too. The owner's is made at the first `headway up`; the others are made with
+it (`tokens`).
 """
 
 from __future__ import annotations
 
-import hmac
 import os
 import secrets
 import stat
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,28 +35,6 @@ class Identity:
     def sees(self, tenant: str) -> bool:
         """Whether what is this tenant's is within its reach."""
         return not self.tenants or tenant in self.tenants
-
-
-class Tokens:
-    """The tokens that are accepted, each with whom it stands for; a bare name is an administrator's."""
-
-    def __init__(self, by_token: Mapping[str, str | Identity]) -> None:
-        if not by_token:
-            raise ValueError("a service without a token would refuse everybody")
-        self._known = [
-            (token.encode(), Identity(who) if isinstance(who, str) else who)
-            for token, who in by_token.items()
-        ]
-
-    def identify(self, presented: str) -> Identity | None:
-        """Whom this token stands for, or None. Every token is compared in full, so the time taken tells
-        nothing.
-        """
-        raw, found = presented.encode("utf-8", "surrogateescape"), None
-        for token, who in self._known:
-            if hmac.compare_digest(token, raw):
-                found = who
-        return found
 
 
 def ensure_token(path: Path) -> str:

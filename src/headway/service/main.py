@@ -11,6 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import uvloop
@@ -18,25 +19,32 @@ import uvloop
 from headway.bus import topics
 from headway.bus.client import MqttBus
 from headway.bus.port import Address, parse_url
-from headway.errors import HeadwayError
+from headway.errors import HeadwayError, Unavailable
 from headway.execute.files import drop_checkpoints
 from headway.roles.following.asking import Asker, socket_of
 from headway.roles.planning import aim_of
 from headway.roles.recurring_front import SchedulesFront
 from headway.roles.team import Team
 from headway.service import lifeline
+from headway.service.audit import FOLDER as AUDIT
+from headway.service.audit import Audit
 from headway.service.desk import Desk
 from headway.service.file_events import FileEvents
 from headway.service.http import make_app
-from headway.service.identity import OWNER, Tokens, ensure_token, write_private
+from headway.service.identity import ensure_token, write_private
 from headway.service.mqtt_events import TRIGGERS, MqttEvents
 from headway.service.server import serve
 from headway.service.ticker import Clockwork, Ticker
+from headway.service.tokens import FILE as TOKENS
+from headway.service.tokens import Tokens
 from headway.settings import Child, Settings, read_child
 from headway.store.blobs import Blobs
 from headway.store.sqlite import SqliteJournal
 
 log = logging.getLogger("headway.service")
+
+#: Seconds between two looks at which tokens were used.
+_USED_EVERY = 60.0
 
 
 def address_of(brokers: Mapping[str, str], ca_file: str | None) -> Address:
@@ -78,6 +86,8 @@ async def run(child: Child, sock: socket.socket) -> None:
     lifeline.watch(loop)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    tokens = Tokens(settings.state / TOKENS, ensure_token(settings.state / "token"))
+    audit = Audit(settings.state / AUDIT)
     journal = SqliteJournal(settings.state / "journal.db")
     blobs = Blobs(settings.state / "blobs")
     address = address_of(child.brokers, child.ca_file)
@@ -92,7 +102,6 @@ async def run(child: Child, sock: socket.socket) -> None:
         gc.set_threshold(50_000, 20, 50)
         # The journal's writer waits for this thread at every commit: 5 ms at worst by default, a hop's whole time.
         sys.setswitchinterval(0.0002)
-        tokens = Tokens({ensure_token(settings.state / "token"): OWNER})
         watching = _watch(team.front.schedules, address, settings.site)
         desk = Desk(
             settings.agents,
@@ -103,11 +112,12 @@ async def run(child: Child, sock: socket.socket) -> None:
         )
         team.scheduling.agents_there = desk.views
         watching.append(asyncio.create_task(desk.run(), name="desk"))
-        app = make_app(team.front, team.scheduling, blobs, settings, tokens)
+        app = make_app(team.front, team.scheduling, blobs, settings, tokens, audit)
         ready = asyncio.Event()
         serving = asyncio.create_task(serve(app, sock, stop=stop, ready=ready))
         await ready.wait()
         lifeline.announce_ready()
+        keeping = asyncio.create_task(_keep_used(tokens))
         failing = asyncio.create_task(team.failed.wait())
         await asyncio.wait({serving, failing}, return_when=asyncio.FIRST_COMPLETED)
         if team.failed.is_set():
@@ -116,10 +126,24 @@ async def run(child: Child, sock: socket.socket) -> None:
         failing.cancel()
         for task in watching:
             task.cancel()
+        keeping.cancel()
         await serving
     finally:
         await team.stop()
         await journal.close()
+        with suppress(Unavailable):
+            await tokens.save_used()
+        audit.close()
+
+
+async def _keep_used(tokens: Tokens) -> None:
+    """When each token was last used is kept once a minute: not a flush of the disk for a request."""
+    while True:
+        await asyncio.sleep(_USED_EVERY)
+        try:
+            await tokens.save_used()
+        except Unavailable as error:
+            log.warning("%s", error.message)
 
 
 def _watch(schedules: SchedulesFront, address: Address, site: str) -> list[asyncio.Task[None]]:

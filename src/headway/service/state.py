@@ -7,10 +7,12 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from headway.service.audit import Audit
 from headway.service.identity import Identity
 from headway.service.ports import BlobsPort, PlannerPort, SchedulerPort
 from headway.service.rights import PREFIX, Scope, check_role, check_run, check_schedule, need_of
 from headway.service.stream import Hub
+from headway.service.tokens import Tokens
 from headway.settings import Settings
 
 
@@ -23,6 +25,8 @@ class Shared:
     blobs: BlobsPort
     settings: Settings
     hub: Hub
+    tokens: Tokens
+    audit: Audit
     stopping: bool = False
 
 

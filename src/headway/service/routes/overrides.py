@@ -70,7 +70,7 @@ PLAN_EXAMPLE = {
     summary="Override",
     responses={201: example(OVERRIDE_EXAMPLE, "In force."), **MISSING, **CONFLICT},
 )
-async def override(body: OverrideBody, ports: Ports, by: Principal) -> dict[str, Any]:
+async def override(body: OverrideBody, ports: Ports, by: Principal, response: Response) -> dict[str, Any]:
     """Boost, hold or pin a task or a whole run. It expires by itself or is reverted."""
     if (body.kind == "pin") != bool(body.node):
         raise Invalid(
@@ -78,7 +78,9 @@ async def override(body: OverrideBody, ports: Ports, by: Principal) -> dict[str,
         )
     wanted = body.model_dump(exclude={"ttl"})
     wanted |= {"id": f"o-{secrets.token_hex(4)}", "by": by, "expires": time.time_ns() // 1000 + body.ttl}
-    return await ports.scheduler.override(wanted)
+    view = await ports.scheduler.override(wanted)
+    response.headers["Location"] = f"/v1/overrides/{wanted['id']}"
+    return view
 
 
 @router.get(

@@ -72,7 +72,7 @@ async def windows(ports: Ports, who: Caller) -> Response:
     summary="Reserve nodes, or take them into maintenance",
     responses={201: example(WINDOW_EXAMPLE, "Set, with its nodes."), **MISSING, **CONFLICT},
 )
-async def set_window(body: WindowBody, ports: Ports, by: Principal) -> dict[str, Any]:
+async def set_window(body: WindowBody, ports: Ports, by: Principal, response: Response) -> dict[str, Any]:
     """Nothing is placed there any more that by its estimate would still run at the start; what cannot be kept is refused."""
     wanted = body.model_dump(exclude={"want"})
     demand = None
@@ -80,7 +80,9 @@ async def set_window(body: WindowBody, ports: Ports, by: Principal) -> dict[str,
         made = Demand(body.want.cpu, body.want.memory, body.want.gpu)
         demand = {"cpu": made.cpu, "memory": made.memory, "gpu": made.gpu}
     wanted |= {"id": body.id or f"w-{secrets.token_hex(4)}", "by": by, "demand": demand}
-    return await ports.scheduler.set_window(wanted)
+    view = await ports.scheduler.set_window(wanted)
+    response.headers["Location"] = f"/v1/windows/{wanted['id']}"
+    return view
 
 
 @router.delete(
