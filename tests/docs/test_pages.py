@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import functools
+import io
 import os
 import re
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from headway.cli.main import run
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -68,12 +72,12 @@ def parameters(page: Path, words: list[str]) -> str:
 
 @functools.cache
 def help_of(*command: str) -> str:
-    env = os.environ | {"NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb"}
-    done = subprocess.run(
-        [sys.executable, "-c", "from headway.cli.main import main; main()", *command, "--help"],
-        capture_output=True, text=True, env=env, timeout=30,
-    )  # fmt: skip
-    return done.stdout if done.returncode == 0 else ""
+    """What the program prints, in this process: some forty commands are looked up, and each of them would import it anew."""
+    env = {"NO_COLOR": "1", "COLUMNS": "200", "TERMINAL_WIDTH": "200", "TERM": "dumb"}
+    with pytest.MonkeyPatch.context() as patched, io.StringIO() as out, redirect_stdout(out):
+        for name, value in env.items():
+            patched.setenv(name, value)
+        return out.getvalue() if run([*command, "--help"]) == 0 else ""
 
 
 @pytest.mark.parametrize(
