@@ -17,6 +17,7 @@ from pathlib import Path
 import typer
 
 from headway.cli import (
+    backup_command,
     config_command,
     demo,
     init_command,
@@ -76,6 +77,7 @@ simulate_command.register(app)
 plan_command.register(app)
 tenant_commands.register(app)
 token_commands.register(app)
+backup_command.register(app)
 config_command.register(app)
 init_command.register(app)
 window_commands.register(app)
