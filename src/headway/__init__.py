@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from headway.authoring.context import variant as variant
     from headway.authoring.decorators import task as task
     from headway.authoring.decorators import workflow as workflow
+    from headway.authoring.secrets import secret as secret
     from headway.authoring.shell import shell as shell
     from headway.client import AsyncClient as AsyncClient
     from headway.client import Client as Client
@@ -28,6 +29,7 @@ _EXPORTS = {
     "Retry": "headway.authoring.attributes",
     "checkpoint": "headway.authoring.context",
     "progress": "headway.authoring.context",
+    "secret": "headway.authoring.secrets",
     "shell": "headway.authoring.shell",
     "task": "headway.authoring.decorators",
     "variant": "headway.authoring.context",
@@ -42,6 +44,7 @@ __all__ = [
     "Retry",
     "checkpoint",
     "progress",
+    "secret",
     "shell",
     "task",
     "variant",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -20,6 +21,8 @@ from headway.domain.units import MILLI, SECOND, parse_bits, parse_bytes, parse_m
 from headway.errors import Invalid
 
 FILE_NAME = "headway.toml"
+#: Keys that are folders.
+_PATHS = ("state", "secrets.folder")
 #: Of `node.disk`: what is free where the state folder is.
 AUTO = -1
 #: Tables of named rows, each as plain as the file has it: what they mean is `headway.core.standing`'s to say.
@@ -85,6 +88,19 @@ class NodeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretSettings:
+    """Where the executor finds secrets that its environment does not hold (docs/how-to/secrets.md).
+
+    Attributes:
+        folder: A file for each; None is `secrets` beside the user's `headway.toml`.
+        command: Prints one; `{name}` stands for its name. Empty for none.
+    """
+
+    folder: Path | None = None
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class HttpSettings:
     """Where the service listens and how much it takes.
 
@@ -134,6 +150,7 @@ class Settings:
     joint: JointSettings = JointSettings()
     node: NodeSettings = NodeSettings()
     http: HttpSettings = HttpSettings()
+    secrets: SecretSettings = SecretSettings()
     agents: AgentSettings = AgentSettings()
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -245,6 +262,17 @@ def _broker(value: Any, what: str) -> str:
     return text
 
 
+def _command(value: Any, what: str) -> str:
+    text = _text(value, what)
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise Invalid(f"{what} = {value!r} is not a command: {error}", hint="close its quotes") from None
+    if words and "{name}" not in text:
+        raise Invalid(f"{what} = {value!r} says no name", hint=f'write {what} = "pass show headway/{{name}}"')
+    return text
+
+
 def _discipline(value: Any, what: str) -> str:
     if value not in DISCIPLINES:
         raise Invalid(f"{what} = {value!r} is not a discipline", hint=f"one of: {', '.join(DISCIPLINES)}")
@@ -304,6 +332,8 @@ KEYS: dict[str, Any] = {
     "http.port": _Whole(0, 65535),
     "http.json_limit": _size,
     "http.blob_limit": _size,
+    "secrets.folder": _path,
+    "secrets.command": _command,
     "agents.scheduler": _OneOf(("off", "observe", "act")),
     "agents.every": _length,
     "agents.patience": _length,
@@ -347,7 +377,7 @@ def _sources(
 
 
 def _toml(path: Path) -> dict[str, Any]:
-    """The file's keys, flat. A relative state folder is relative to the file."""
+    """The file's keys, flat. A relative folder is relative to the file."""
     try:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -362,8 +392,9 @@ def _toml(path: Path) -> dict[str, Any]:
             flat.update((f"{key}.{inner}", item) for inner, item in value.items())
         else:
             flat[key] = value
-    if isinstance(flat.get("state"), str) and flat["state"]:
-        flat["state"] = str(path.parent / Path(flat["state"]).expanduser())
+    for key in _PATHS:
+        if isinstance(flat.get(key), str) and flat[key]:
+            flat[key] = str(path.parent / Path(flat[key]).expanduser())
     return flat
 
 
@@ -492,7 +523,7 @@ def _read(source: str, raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def _build(values: Mapping[str, Any]) -> Settings:
     parts: dict[str, Any] = {}
-    for section in ("policy", "joint", "node", "http", "agents"):
+    for section in ("policy", "joint", "node", "http", "secrets", "agents"):
         inner = {k.partition(".")[2]: v for k, v in values.items() if k.startswith(section + ".")}
         default = next(f.default for f in fields(Settings) if f.name == section)
         parts[section] = replace(default, **inner)  # type: ignore[type-var]
@@ -514,7 +545,11 @@ def to_json(settings: Settings) -> dict[str, Any]:
 def from_json(flat: Mapping[str, Any]) -> Settings:
     """The inverse of `to_json`: values are already what the code uses."""
     known = (*KEYS, *TABLES)
-    values = {key: (Path(value) if key == "state" else value) for key, value in flat.items() if key in known}
+    values = {
+        key: (Path(value) if key in _PATHS and value else value)
+        for key, value in flat.items()
+        if key in known
+    }
     return _build(values)
 
 

@@ -300,3 +300,81 @@ def pair():
 
 def three():
     return [1, 2, 3]
+
+
+def tell_secret(password):
+    """Prints it in every way that a program can."""
+    import base64
+    import urllib.parse
+
+    print("python says", password)
+    print("repr says", repr(password), file=sys.stderr)
+    print("base64 says", base64.b64encode(f"user:{password}".encode()).decode())
+    print("url says", urllib.parse.quote(password, safe=""))
+    os.write(1, b"descriptor says " + password.encode() + b"\n")
+    half = len(password) // 2
+    os.write(1, b"halves say " + password[:half].encode())
+    time.sleep(0.05)
+    os.write(1, password[half:].encode() + b"\n")
+    subprocess.run(["sh", "-c", 'echo "child says $1"; echo "child complains $1" >&2', "sh", password])
+    subprocess.run(["env"])
+    return len(password)
+
+
+def raise_secret(password):
+    local = {"password": password}
+    raise ValueError(f"cannot log in with {local}")
+
+
+def give_secret(password, how):
+    return {
+        "plain": f"postgres://me:{password}@db",
+        "deep": [{"x": (password, 1)}],
+        "large": ["x" * 9000, password],
+    }[how]
+
+
+def keep_secret(password):
+    checkpoint({"password": password})
+
+
+REMEMBERED = []
+
+
+def remember_secret(password):
+    REMEMBERED.append(password)
+
+
+def tell_remembered():
+    print("another task says", REMEMBERED)
+
+
+def leave_child_with_secret(password, folder):
+    """A process that prints it after the task has ended."""
+    subprocess.Popen(
+        [
+            "sh",
+            "-c",
+            f'while [ ! -e {folder}/go ]; do sleep 0.01; done; echo "late $1"; touch {folder}/done',
+            "sh",
+            password,
+        ]
+    )
+    print("task ends", flush=True)
+
+
+def close_all(password):
+    print("before", password, flush=True)
+    os.close(1)
+    os.close(2)
+
+
+def tell_environment():
+    with open("/proc/self/environ", "rb") as file:
+        return {**os.environ, "initial": file.read().decode()}
+
+
+def crash_with_secret(password):
+    print("soon", password, flush=True)
+    time.sleep(0.2)
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from headway.api.echo import Echo
+from headway.authoring.secrets import sources_of
 from headway.bus import topics
 from headway.bus.broker_nats import NatsBroker
 from headway.client.outcome import RunFailed, check_finished, decode
@@ -111,7 +112,9 @@ class _Session:
             tables=self._settings.tables,
             aim=aim_of(self._settings.joint),
         )
-        agent = Agent(node, self._folder, address, site=self._settings.site)
+        agent = Agent(
+            node, self._folder, address, site=self._settings.site, secrets=sources_of(self._settings)
+        )
         try:
             await team.start()
             changes: asyncio.Queue[list[dict[str, Any]]] = asyncio.Queue()

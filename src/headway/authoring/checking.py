@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from headway.authoring.secrets import Secret, holds_secret
 from headway.authoring.values import short
 from headway.domain.codec import nearest
 from headway.errors import Invalid
@@ -122,7 +123,10 @@ class Signature:
 
     def check(self, name: str, wanted: Any, value: Any) -> None:
         """Raises Invalid with the parameter, what came and what was wanted, unless the value conforms."""
-        problem = wrong(wanted, value)
+        if isinstance(value, Secret):
+            problem = f"{value!r}, a text, expected {named(wanted)}" if clash(str, wanted) else None
+        else:  # what stands for a text deeper inside is only judged when the text is there, by the task itself
+            problem = None if holds_secret(value) else wrong(wanted, value)
         if problem is not None:
             raise Invalid(f"{self.who}: parameter {name!r} is {problem}", parameter=name)
 

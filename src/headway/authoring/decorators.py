@@ -12,6 +12,7 @@ from headway.authoring import loading, names
 from headway.authoring.checking import Signature
 from headway.authoring.inplace import Missing, attempt, collecting, plain
 from headway.authoring.options import TaskOptions, WorkflowOptions, task_options, workflow_options
+from headway.authoring.secrets import revealed
 from headway.authoring.tracing import IN_PLACE, Trace, Traced, entered, holds_future, mode
 from headway.errors import Invalid
 
@@ -213,7 +214,8 @@ def _api() -> Any:
 
 
 def run_in_place(function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any]) -> Any:
-    """Call a task's function as a worker would: tasks in it are plain functions, coroutines are run."""
+    """Call a task's function as a worker would: with the values of secrets, tasks in it are plain functions, coroutines are run."""
+    args, kwargs = revealed(args), revealed(kwargs)
     with entered(None):
         result = function(*args, **kwargs)
         if not inspect.iscoroutine(result):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from headway.authoring import secrets
 from headway.authoring.inplace import attempt
 from headway.authoring.options import TASK_OPTIONS, TaskOptions, task_options
 from headway.authoring.tracing import IN_PLACE, Trace, mode
@@ -42,11 +44,21 @@ class CommandFailed(HeadwayError):
     code = "command_failed"
 
 
-def command_line(template: str, arguments: Mapping[str, Any]) -> str:
+def command_line(
+    template: str, arguments: Mapping[str, Any], hide: Callable[[str], str] = lambda _: ""
+) -> str:
     """The template with each `{name}` of a known argument replaced, quoted; a list becomes several words.
 
     Other braces (`${HOME}`, awk programs) stay as they are.
+
+    Args:
+        hide: The variable that holds this text in the command's environment, if it is a secret: every user of the machine can read
+            a command line.
     """
+
+    def word(value: Any) -> str:
+        variable = hide(value) if type(value) is str else ""
+        return f'"${variable}"' if variable else shlex.quote(str(value))
 
     def fill(match: re.Match[str]) -> str:
         name = match[1]
@@ -54,8 +66,8 @@ def command_line(template: str, arguments: Mapping[str, Any]) -> str:
             return match[0]
         value = arguments[name]
         if isinstance(value, list | tuple):
-            return " ".join(shlex.quote(str(part)) for part in value)
-        return shlex.quote(str(value))
+            return " ".join(map(word, value))
+        return word(value)
 
     return _PLACE.sub(fill, template)
 
@@ -88,7 +100,9 @@ class ShellTask:
         return self._run(**arguments)
 
     def _run(self, **arguments: Any) -> ShellResult:
-        return run_command(command_line(self.command, arguments))
+        variables = Variables()
+        arguments = secrets.revealed(arguments, variables.know)
+        return run_command(command_line(self.command, arguments, variables.hide), variables.environment)
 
     def __repr__(self) -> str:
         return f"<shell task {self.name}: {self.command}>"
@@ -132,13 +146,45 @@ def _name_of(command: str) -> str:
     return "shell"
 
 
-def run_command(command: str) -> ShellResult:
+class Variables:
+    """Secrets as variables of a command's environment.
+
+    Attributes:
+        environment: What the command has besides ours.
+    """
+
+    def __init__(self, is_secret: Callable[[str], Any] | None = None) -> None:
+        self.environment: dict[str, str] = {}
+        self._known: set[str] = set()
+        self._is_secret = is_secret or self._known.__contains__
+
+    def know(self, value: str) -> None:
+        """This text is a secret."""
+        self._known.add(value)
+
+    def hide(self, text: str) -> str:
+        """The variable of a text that is a secret; empty for any other."""
+        if not self._is_secret(text):
+            return ""
+        known = {value: name for name, value in self.environment.items()}
+        name = known.get(text, f"{secrets.PREFIX}{len(known) + 1}")
+        self.environment[name] = text
+        return name
+
+
+def run_command(command: str, environment: Mapping[str, str]) -> ShellResult:
     """Run a command here, as a plain call of a workflow does; its standard error goes where ours goes.
+
+    Args:
+        command: For the shell.
+        environment: What it has besides ours.
 
     Raises:
         CommandFailed: It did not end with 0.
     """
-    done = subprocess.run(["/bin/sh", "-c", command], stdout=subprocess.PIPE, check=False)
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], stdout=subprocess.PIPE, check=False, env={**os.environ, **environment}
+    )
     text = done.stdout.decode(errors="replace")
     if done.returncode:
         raise CommandFailed(

@@ -19,6 +19,7 @@ from typing import Any
 import cloudpickle
 
 from headway.authoring import names
+from headway.authoring.secrets import NoSecret
 from headway.domain.results import INLINE_LIMIT, Ref
 from headway.errors import HeadwayError, Invalid
 
@@ -85,6 +86,8 @@ def decode(ref: Ref, read_blob: ReadBlob) -> Any:
     data = base64.b64decode(ref.data) if ref.kind == "pickle" else read_blob(ref.data)
     try:
         return pickle.loads(data)
+    except NoSecret:
+        raise
     except ModuleNotFoundError as error:
         raise HeadwayError(
             f"the value {ref.text or 'of a task'} needs the module {error.name!r}, "

@@ -28,6 +28,7 @@ _SHAPES: dict[Any, dict[str, Any]] = {
     },
     s._host: {"enum": ["127.0.0.1", "::1", "localhost"]},
     s._broker: {"type": "string", "pattern": "^(mqtts?://.*)?$"},
+    s._command: _TEXT,
     s._discipline: {"enum": list(s.DISCIPLINES)},
     s._share: _AMOUNT,
     s._length: _AMOUNT,

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import uvloop
 
+from headway.authoring.secrets import sources_of
 from headway.bus import topics
 from headway.bus.port import Address, parse_url
 from headway.errors import HeadwayError, Unavailable
@@ -32,7 +33,13 @@ async def run(child: Child) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     node = this_machine(settings.node, settings.state)
-    agent = Agent(node, settings.state, _address(child, topics.executor_name(node.name)), site=settings.site)
+    agent = Agent(
+        node,
+        settings.state,
+        _address(child, topics.executor_name(node.name)),
+        site=settings.site,
+        secrets=sources_of(settings),
+    )
     await agent.start()
     log.info("node %s is here, and holds %d attempts", node, len(agent.executor.holds()))
     ends = [asyncio.create_task(event.wait()) for event in (stop, agent.failed)]

@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_core import to_json
 
+from headway.authoring.secrets import NOWHERE, Sources
 from headway.bus import topics
 from headway.bus.client import MqttBus
 from headway.bus.endpoint import Endpoint, Mark
@@ -43,15 +44,29 @@ class Agent:
         address: Of the broker, with the credential of `executor-<node>`.
         site: As in the topics.
         stop_grace: Seconds that a task which is to end has for it before it is killed.
+        secrets: Where tasks' secrets are found.
     """
 
     def __init__(
-        self, node: Node, state: Path, address: Address, *, site: str = "local", stop_grace: float = 5.0
+        self,
+        node: Node,
+        state: Path,
+        address: Address,
+        *,
+        site: str = "local",
+        stop_grace: float = 5.0,
+        secrets: Sources = NOWHERE,
     ) -> None:
         self._node, self._state = node, state
         self._epoch = _new_epoch(state / "run" / safe(node.name) / "incarnation")
         self.executor = Executor(
-            node, str(self._epoch), state, self._report, confirmed_later=True, stop_grace=stop_grace
+            node,
+            str(self._epoch),
+            state,
+            self._report,
+            confirmed_later=True,
+            stop_grace=stop_grace,
+            secrets=secrets,
         )
         client = topics.executor(node.name)
         self._name = client.name

@@ -34,10 +34,11 @@ class Values:
     Args:
         decode: `headway.authoring.values.decode`.
         read_blob: Content by SHA-256.
+        asked: How many secrets were asked for until now: a list with one in it is not kept, as it may be another soon.
     """
 
-    def __init__(self, decode: Decode, read_blob: ReadBlob) -> None:
-        self._decode, self._read = decode, read_blob
+    def __init__(self, decode: Decode, read_blob: ReadBlob, asked: Callable[[], int] = lambda: 0) -> None:
+        self._decode, self._read, self._asked = decode, read_blob, asked
         self._blobs: OrderedDict[str, bytes] = OrderedDict()
         self._size = 0
         self._lists: OrderedDict[tuple[str, str], Any] = OrderedDict()
@@ -62,11 +63,15 @@ class Values:
         )
         if key in self._lists:
             self._lists.move_to_end(key)
+            whole = self._lists[key]
         else:
-            self._lists[key] = self.get(tree)
+            before = self._asked()
+            whole = self.get(tree)
+            if self._asked() == before:
+                self._lists[key] = whole
             if len(self._lists) > _KEPT_LISTS:
                 self._lists.popitem(last=False)
-        value = select(self._lists[key], path)
+        value = select(whole, path)
         try:
             element = value[index]
         except (TypeError, IndexError, KeyError) as error:

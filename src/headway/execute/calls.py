@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -9,8 +11,10 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from headway.domain.results import Ref
+from headway.errors import Invalid
 from headway.execute.arguments import Arguments, Inputs, Values
 from headway.execute.interrupts import Interrupts
+from headway.execute.keyring import Keyring
 
 if TYPE_CHECKING:
     from headway.store.blobs import Blobs
@@ -27,14 +31,15 @@ class Toolbox:
     Args:
         state: The state folder.
         interrupts: Of this worker.
+        keyring: Of this worker.
     """
 
-    def __init__(self, state: Path, interrupts: Interrupts) -> None:
+    def __init__(self, state: Path, interrupts: Interrupts, keyring: Keyring) -> None:
         from headway.authoring.values import decode, encode
 
-        self.state, self.interrupts = state, interrupts
+        self.state, self.interrupts, self.keyring = state, interrupts, keyring
         self._encode = encode
-        self.values = Values(decode, self.read_blob)
+        self.values = Values(decode, self.read_blob, lambda: keyring.asked)
         #: Seconds that a command has between SIGTERM and SIGKILL; set with each request to end.
         self.patience = 3.0
 
@@ -60,9 +65,22 @@ class Toolbox:
         if value is None:
             return _NOTHING
         ref, blob = self._encode(value)
+        if self.keyring.masker:
+            self._refuse_leak(ref, blob)
         if blob is not None:
             self._blobs.put(blob, expect=ref.data)
         return _plain(ref)
+
+    def _refuse_leak(self, ref: Ref, blob: bytes | None) -> None:
+        """A result is stored, sent and shown: no secret may be in it."""
+        if ref.kind == "json":
+            data = json.dumps(ref.data, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        else:
+            data = base64.b64decode(ref.data) if blob is None else blob
+        if leak := self.keyring.leak(data):
+            raise Invalid(
+                leak, hint="return what was made with it, or secret(...) itself, which is only its name"
+            )
 
     def expect_end(self, grace: float) -> None:
         """The task is being told to end and will be killed after `grace` seconds."""
@@ -117,7 +135,15 @@ class PreparedCall:
         return value
 
     def _run_shell(self, template: str, kwargs: dict[str, Any]) -> Any:
-        from headway.authoring.shell import command_line
+        from headway.authoring.shell import Variables, command_line
         from headway.execute import shell
 
-        return shell.run(command_line(template, kwargs), patience=lambda: self._tools.patience)
+        masker = self._tools.keyring.masker
+        variables = Variables(masker.name_of)
+        line = command_line(template, kwargs, variables.hide) if masker else command_line(template, kwargs)
+        return shell.run(
+            line,
+            patience=lambda: self._tools.patience,
+            environment=variables.environment,
+            masker=masker,
+        )

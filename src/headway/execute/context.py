@@ -16,6 +16,7 @@ from headway.domain.units import MILLI
 from headway.errors import HeadwayError, Invalid
 from headway.execute.files import checkpoint_folder, checkpoints, write_durably
 from headway.execute.interrupts import Interrupts, Preempted
+from headway.execute.keyring import Keyring
 
 #: Progress is reported so often at most (seconds), and always when done.
 _PROGRESS_EVERY = 0.1
@@ -37,11 +38,13 @@ class TaskContext:
         tell: Takes ("progress" or "checkpoint", done in milli, -1 if unknown) to the executor.
         interrupts: To finish what we do before the task is ended.
         variant: Which of its variants it runs as.
+        keyring: Knows what no checkpoint may hold.
     """
 
     __slots__ = (
         "_done",
         "_interrupts",
+        "_keyring",
         "_last",
         "_made",
         "_state",
@@ -61,7 +64,9 @@ class TaskContext:
         tell: Callable[[str, int], None],
         interrupts: Interrupts,
         variant: int = 0,
+        keyring: Keyring | None = None,
     ) -> None:
+        self._keyring = keyring
         self.task, self.attempt, self.variant = task, attempt, variant
         #: Set by the worker's other thread: end at the next occasion.
         self.preempt_asked = False
@@ -99,7 +104,7 @@ class TaskContext:
         """Keep the value: a later attempt of this task goes on from it. On disk when this returns.
 
         Raises:
-            BadCheckpoint: It cannot be pickled.
+            BadCheckpoint: It cannot be pickled, or holds a secret.
             Unavailable: The disk is full or not writable.
             Preempted: The place is wanted; the checkpoint is safe.
         """
@@ -112,6 +117,11 @@ class TaskContext:
                 f"the checkpoint of {self.task}, a {type(value).__name__}, cannot be pickled: {error}",
                 hint="keep plain data: state_dict(), arrays, numbers",
             ) from error
+        if self._keyring is not None and (leak := self._keyring.leak(data)):
+            raise BadCheckpoint(
+                f"the checkpoint of {self.task}, a {type(value).__name__}, cannot be kept: {leak}",
+                hint="leave it out: the next attempt is given it again",
+            )
         with self._undisturbed():
             older = checkpoints(self._state, self.task)
             self._made += 1

@@ -16,8 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from headway.authoring.secrets import PREFIX, Sources
 from headway.errors import Unavailable
-from headway.execute import processes
+from headway.execute import keyring, processes
 from headway.execute.death import Death, Witness
 from headway.execute.frames import Damaged, SocketAddress, Splitter, pack
 from headway.execute.logs import capture_path
@@ -92,10 +93,12 @@ class Crew:
         folder: For the socket and the spools: this node's own.
         gpus: Devices of the node.
         owner: Who hears of them.
+        secrets: Where they find secrets.
     """
 
-    def __init__(self, state: Path, folder: Path, gpus: int, owner: Owner) -> None:
+    def __init__(self, state: Path, folder: Path, gpus: int, owner: Owner, secrets: Sources) -> None:
         self._state, self._folder, self._gpus, self._owner = state, folder, gpus, owner
+        self._secrets = secrets
         self.workers: dict[str, Worker] = {}
         self._server: asyncio.AbstractServer | None = None
         self._expected: dict[str, Worker] = {}
@@ -202,16 +205,21 @@ class Crew:
             sys.executable, "-m", "headway.execute.worker",
             str(self._state), str(self._folder), worker.name, str(self._gpus),
         ]  # fmt: skip
-        environment = {**os.environ, "HEADWAY_WORKER": worker.name}
-        lifeline = os.environ.get("HEADWAY_LIFELINE", "")
+        environment = {name: text for name, text in os.environ.items() if not name.startswith(PREFIX)}
+        lifeline = environment.get("HEADWAY_LIFELINE", "")
+        secrets = keyring.sealed(self._secrets)
+        environment |= {"HEADWAY_WORKER": worker.name, keyring.VARIABLE: str(secrets)}
         # A session of its own: a Ctrl-C meant for us does not reach it, and its group is its tree.
-        worker.process = subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-            pass_fds=(int(lifeline),) if lifeline.isdigit() else (),
-        )
+        try:
+            worker.process = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                pass_fds=(secrets, int(lifeline)) if lifeline.isdigit() else (secrets,),
+            )
+        finally:
+            os.close(secrets)
         worker.pid = worker.process.pid
         worker.pidfd = os.pidfd_open(worker.pid)
 

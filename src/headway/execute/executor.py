@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from headway.authoring.secrets import NOWHERE, Sources
 from headway.bus.messages import Call, GrantRow, LeaseBody, ReportRow
 from headway.domain.resources import Node
 from headway.errors import HeadwayError
@@ -53,6 +54,7 @@ class Executor:
         confirmed_later: Whether `confirm` is called when reports have arrived; until then they are kept in
             the workers, which outlive this process. Else they have arrived when `report` returns.
         stop_grace: Seconds that a task which is to end has for it before it is killed.
+        secrets: Where tasks' secrets are found.
     """
 
     def __init__(
@@ -64,11 +66,12 @@ class Executor:
         *,
         confirmed_later: bool = False,
         stop_grace: float = 5.0,
+        secrets: Sources = NOWHERE,
     ) -> None:
         self.node, self.incarnation = node, incarnation
         self._state, self._grace = state, stop_grace
         self._reports = Reports(report, self._on_confirmed, confirmed_later=confirmed_later)
-        self._crew = Crew(state, state / "run" / safe(node.name), node.gpus, self)
+        self._crew = Crew(state, state / "run" / safe(node.name), node.gpus, self, secrets)
         self._roster = Roster(
             self._crew, self._give_worker, self._cannot_start, keep=max(1, -(-node.cpu // 1000))
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import traceback
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -17,13 +18,17 @@ _BASES = 12
 _EVERY = (object, BaseException)
 
 
-def describe(error: BaseException) -> dict[str, Any]:
-    """The error as data; never raises. `names`: the whole names of its class and its bases, by which retries choose."""
+def describe(error: BaseException, clean: Callable[[str], str] = str) -> dict[str, Any]:
+    """The error as data; never raises. `names`: the whole names of its class and its bases, by which retries choose.
+
+    Args:
+        clean: Takes out what must not be told, before anything is cut off.
+    """
     return {
-        "type": type(error).__qualname__[:200],
-        "message": _message(error),
-        "traceback": _trace(error),
-        "names": [_whole_name(base) for base in type(error).__mro__[:_BASES] if base not in _EVERY],
+        "type": clean(type(error).__qualname__)[:200],
+        "message": _message(error, clean),
+        "traceback": _trace(error, clean),
+        "names": [clean(_whole_name(base)) for base in type(error).__mro__[:_BASES] if base not in _EVERY],
     }
 
 
@@ -42,17 +47,17 @@ def has_frames(detail: dict[str, Any]) -> bool:
     return '\n  File "' in detail["traceback"]
 
 
-def _message(error: BaseException) -> str:
+def _message(error: BaseException, clean: Callable[[str], str]) -> str:
     if isinstance(error, SystemExit):
-        return f"the task called sys.exit({error.code!r}); a task ends by returning"[:_MESSAGE]
+        return clean(f"the task called sys.exit({error.code!r}); a task ends by returning")[:_MESSAGE]
     try:
-        text = str(error)
+        text = clean(str(error))
     except Exception as worse:
         text = f"(its message cannot be shown: {type(worse).__name__})"
     return text if len(text) <= _MESSAGE else f"{text[: _MESSAGE - 1]}…"
 
 
-def _trace(error: BaseException) -> str:
+def _trace(error: BaseException, clean: Callable[[str], str]) -> str:
     try:
         chain = traceback.TracebackException(
             type(error), error, _users(error.__traceback__), limit=-_FRAMES, compact=True
@@ -60,6 +65,7 @@ def _trace(error: BaseException) -> str:
         text = "".join(chain.format())
     except Exception:  # a message or a repr that raises
         text = "".join(traceback.format_tb(_users(error.__traceback__), -_FRAMES)) + type(error).__qualname__
+    text = clean(text)
     if len(text) <= _TRACEBACK:
         return text
     return f"{text[:2000]}\n  …\n{text[-(_TRACEBACK - 2010) :]}"

@@ -21,6 +21,8 @@ from threading import Lock
 from typing import TextIO
 
 from headway.execute.files import safe
+from headway.execute.filter import Filter
+from headway.execute.masking import Masker
 
 _WIDTH = 120
 _ROOM = b" " * (_WIDTH - 1) + b"\n"
@@ -105,6 +107,8 @@ class Capture:
         self._appending = (
             -1
         )  # offset at which this attempt's part begins, if it writes straight into an older log
+        self._masker: Masker | None = None
+        self._filter: Filter | None = None
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._fresh()
 
@@ -114,6 +118,16 @@ class Capture:
         self._present = (task, attempt)
         if attempt > 1 and path_of(self._state, task).exists():
             self._append(task, attempt)
+        if self._masker is not None:
+            self._filter = Filter(self._masker)
+
+    def mask(self, masker: Masker) -> None:
+        """From now on nothing of what the masker knows is printed, by this attempt and all after it in this worker: what one task was
+        told another may find."""
+        if self._masker is None:
+            self._masker = masker
+            self._flush()
+            self._filter = Filter(masker)
 
     def show(self, task: str, attempt: int) -> None:
         """Make the output visible under the task's name while the attempt goes on. Called by the other
@@ -141,7 +155,11 @@ class Capture:
         self._flush()
         with self._lock:
             self._present = None
-            self._end(task, attempt, self._sound())
+            sound = self._sound()
+            if self._filter is not None:
+                self._filter.finish()
+                self._filter = None
+            self._end(task, attempt, sound)
 
     def close(self) -> None:
         """This worker prints no more."""
@@ -237,6 +255,8 @@ class Capture:
             os.fstat(0)
         except OSError:
             return False
+        if self._filter is not None:
+            return one.st_ino == two.st_ino == self._filter.inode
         return one.st_ino == two.st_ino and (one.st_ino == self._inode or self._appending >= 0)
 
     @staticmethod

@@ -39,6 +39,7 @@ class Runner:
 
     def __init__(self, desk: Desk, capture: Capture, tools: Toolbox, has_gpus: bool) -> None:
         self._desk, self._capture, self._tools, self._has_gpus = desk, capture, tools, has_gpus
+        self._clean = tools.keyring.masker.text
         self._interrupts = tools.interrupts
         self._pid = os.getpid()
         self._home = os.open(".", os.O_RDONLY | os.O_CLOEXEC)
@@ -121,6 +122,7 @@ class Runner:
             lambda what, done: self._desk.tell(item, what, done),
             self._interrupts,
             variant,
+            self._tools.keyring,
         )
         self._desk.enter(context)
         interrupts = self._interrupts
@@ -140,12 +142,12 @@ class Runner:
         try:
             return "finished", self._tools.encoded(value)
         except BaseException as error:
-            detail = failure.describe(error)
+            detail = failure.describe(error, self._clean)
             detail["message"] = f"the result, a {type(value).__name__}, cannot be kept: {detail['message']}"
             return "failed", detail
 
     def _ended(self, context: TaskContext, error: BaseException) -> tuple[str, Any]:
-        detail = failure.describe(error)
+        detail = failure.describe(error, self._clean)
         if self._interrupts.raised is not None:
             return self._interrupts.raised, detail
         if context.gave_way:

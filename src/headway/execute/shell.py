@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from headway.authoring.shell import CommandFailed, ShellResult
 from headway.execute.interrupts import Cancelled
+from headway.execute.masking import Masker
 
 _STDOUT_KEPT, _STDERR_KEPT = 64 * 1024, 8 * 1024  # bytes
 _PIECE = 64 * 1024
@@ -20,36 +21,42 @@ _PIECE = 64 * 1024
 class _Tail:
     """The last bytes of a stream that also goes to the log."""
 
-    def __init__(self, keep: int) -> None:
+    def __init__(self, keep: int, masker: Masker) -> None:
         self._keep, self._parts, self._size = keep, bytearray(), 0
+        self._masker, self._beyond = masker, masker.longest  # a secret at the cut is whole until it is masked
 
     def add(self, data: bytes) -> None:
         self._size += len(data)
         self._parts += data
-        if len(self._parts) > 2 * self._keep:
-            del self._parts[: -self._keep]
+        if len(self._parts) > 2 * (self._keep + self._beyond):
+            del self._parts[: -(self._keep + self._beyond)]
 
     @property
     def truncated(self) -> bool:
         return self._size > self._keep
 
     def text(self) -> str:
-        return bytes(self._parts[-self._keep :]).decode(errors="replace")
+        kept = self._masker.clean(bytes(self._parts[-(self._keep + self._beyond) :]))
+        return kept[-self._keep :].decode(errors="replace")
 
 
-def run(command: str, *, patience: Callable[[], float]) -> ShellResult:
+def run(
+    command: str, *, patience: Callable[[], float], environment: Mapping[str, str], masker: Masker
+) -> ShellResult:
     """Runs the command to its end; what it left running in its session is killed then.
 
     Args:
         command: For `/bin/sh -c`.
         patience: Asked when the task is told to end: seconds between SIGTERM and SIGKILL for the command.
+        environment: What it has besides ours.
+        masker: Of what it prints, before that is part of a result or an error.
 
     Raises:
         CommandFailed: It did not end with 0; with the last lines of its standard error.
         Cancelled: The task was told to end; the command has ended.
     """
-    out, err = _Tail(_STDOUT_KEPT), _Tail(_STDERR_KEPT)
-    pid, readers = _spawn(command, out, err)
+    out, err = _Tail(_STDOUT_KEPT, masker), _Tail(_STDERR_KEPT, masker)
+    pid, readers = _spawn(command, {**os.environ, **environment}, out, err)
     pidfd = os.pidfd_open(pid)
     try:
         _pump(readers, pidfd)
@@ -71,7 +78,9 @@ def run(command: str, *, patience: Callable[[], float]) -> ShellResult:
     return ShellResult(0, out.text(), out.truncated)
 
 
-def _spawn(command: str, out: _Tail, err: _Tail) -> tuple[int, dict[int, _Tail]]:
+def _spawn(
+    command: str, environment: Mapping[str, str], out: _Tail, err: _Tail
+) -> tuple[int, dict[int, _Tail]]:
     """The shell, started without copying this process (posix_spawn), and the pipes it writes into."""
     out_read, out_write = os.pipe2(os.O_CLOEXEC)
     err_read, err_write = os.pipe2(os.O_CLOEXEC)
@@ -81,7 +90,7 @@ def _spawn(command: str, out: _Tail, err: _Tail) -> tuple[int, dict[int, _Tail]]
         (os.POSIX_SPAWN_DUP2, err_write, 2),
     ]
     try:
-        pid = os.posix_spawn("/bin/sh", ["sh", "-c", command], os.environ, file_actions=actions, setsid=True)
+        pid = os.posix_spawn("/bin/sh", ["sh", "-c", command], environment, file_actions=actions, setsid=True)
     except BaseException:
         os.close(out_read)
         os.close(err_read)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from headway.execute import failure
+from headway.execute import keyring as keyrings
 from headway.execute.calls import Toolbox
 from headway.execute.desk import Desk, Item
 from headway.execute.frames import pack
@@ -40,8 +41,10 @@ class Worker:
         spool = Spool.open(folder / f"{name}.spool")
         spool.own(os.getpid(), birth(os.getpid()))
         self._interrupts = Interrupts()
-        self._tools = Toolbox(state, self._interrupts)
+        keyring = keyrings.own()
+        self._tools = Toolbox(state, self._interrupts, keyring)
         self._capture = Capture(state, name)
+        keyring.on_reveal = lambda: self._capture.mask(keyring.masker)
         faulthandler.enable(file=2, all_threads=False)
         self._line = Line(
             folder / "executor.sock", self._on_message, self._hello, self._on_announced, _lifeline()

@@ -19,6 +19,9 @@ from headway.service import lifeline
 
 log = logging.getLogger("headway.supervisor")
 
+#: What the variables begin with that hold secrets of tasks (`headway.authoring.secrets.PREFIX`, which is not for this room).
+SECRETS = "HEADWAY_SECRET_"
+
 LOG_LIMIT = 20 * 2**20
 """Bytes after which a child's log is put aside (one older is kept) at its next start."""
 
@@ -52,6 +55,7 @@ class Child:
         env: Added to the supervisor's environment.
         fds: Descriptors it inherits.
         says_ready: It writes to the ready pipe; else it is ready once started.
+        secrets: It is given the variables that hold secrets of tasks.
     """
 
     name: str
@@ -59,6 +63,7 @@ class Child:
     env: dict[str, str] = field(default_factory=dict)
     fds: tuple[int, ...] = ()
     says_ready: bool = False
+    secrets: bool = False
 
 
 class Keeper:
@@ -104,7 +109,8 @@ class Keeper:
             await self._until_ready(ready_read)
 
     async def _spawn(self, ready_fd: int) -> asyncio.subprocess.Process:
-        env = {**os.environ, **self.child.env}
+        own = {name: text for name, text in os.environ.items() if not name.startswith(SECRETS)}
+        env = {**(os.environ if self.child.secrets else own), **self.child.env}
         fds = self.child.fds
         if ready_fd >= 0:
             env[lifeline.READY_VARIABLE] = str(ready_fd)

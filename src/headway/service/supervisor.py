@@ -181,7 +181,9 @@ class Supervisor:
         if http is not None:
             env[lifeline.HTTP_VARIABLE] = str(http)
             fds = (*fds, http)
-        child = Child(name, self._commands[name], env, fds, says_ready=name == SERVICE)
+        child = Child(
+            name, self._commands[name], env, fds, says_ready=name == SERVICE, secrets=name == EXECUTOR
+        )
         return Keeper(child, self.settings.state / "logs", restarts or self._restarts, self._started)
 
     def _let_others_in(self, address: Address) -> None:
