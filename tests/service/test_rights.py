@@ -187,6 +187,29 @@ async def test_windows_and_plan_rows_of_others_are_left_out(
         assert (await http.get("/v1/policy")).json()["plan"]["rows"] == [{"task": "r-red/one"}]
 
 
+async def test_why_names_no_task_of_another_tenant(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    view = {
+        "task": "r-red/one",
+        "text": "behind r-blue/one[3] (srpt 4 < 5), r-red/two; reserved for run r-blue. 3 of 4 cpu",
+        "ahead": [{"task": "r-blue/one", "key": 4}, {"task": "r-none/one", "key": 5}],
+        "by": {"r-blue/one": 1.5},
+    }
+
+    async def why(task: str, at: int | None = None) -> dict[str, Any]:
+        return view
+
+    monkeypatch.setattr(service.scheduler, "why", why)
+    async with as_(service, "t-red-viewer") as http:
+        assert (await http.get("/v1/tasks/r-red/one/why")).json() == {
+            "task": "r-red/one",
+            "text": "behind another tenant's task (srpt 4 < 5), r-red/two; reserved for run another tenant's run. 3 of 4 cpu",
+            "ahead": [{"task": "another tenant's task", "key": 4}, {"task": "r-none/one", "key": 5}],
+            "by": {"another tenant's task": 1.5},
+        }
+    async with as_(service, "t-viewer") as http:
+        assert (await http.get("/v1/tasks/r-red/one/why")).json() == view
+
+
 async def test_one_submits_for_ones_own_tenants_only(service: Service) -> None:
     def of(tenant: str | None) -> dict[str, Any]:
         body = submission()

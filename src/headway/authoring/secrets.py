@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import stat
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -157,6 +155,9 @@ def _from_file(name: str, folder: Path) -> str | None:
 
 
 def _from_command(name: str, command: str) -> str:
+    import shlex
+    import subprocess
+
     words = [word.replace("{name}", name) for word in shlex.split(command)]
     try:
         done = subprocess.run(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -73,6 +71,9 @@ class Toolbox:
 
     def _refuse_leak(self, ref: Ref, blob: bytes | None) -> None:
         """A result is stored, sent and shown: no secret may be in it."""
+        import base64
+        import json
+
         if ref.kind == "json":
             data = json.dumps(ref.data, ensure_ascii=False).encode("utf-8", "surrogatepass")
         else:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 from contextlib import suppress
 from threading import Event, Thread
 
@@ -38,7 +37,7 @@ class Filter:
         os.close(write)
         self.inode = os.fstat(1).st_ino
         # What a task prints cannot hold these by chance: all before them has been read when they come.
-        self._mark = secrets.token_bytes(16)
+        self._mark = os.urandom(16)
         self._marked = Event()
         Thread(target=self._serve, name="masking", daemon=True).start()
 

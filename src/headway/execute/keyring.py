@@ -6,7 +6,6 @@ them through a file in memory that has no name.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable
@@ -70,6 +69,8 @@ def own() -> Keyring:
 def _read(fd: int) -> Sources:
     if fd < 0:
         return Sources()
+    import json
+
     with os.fdopen(os.dup(fd), encoding="utf-8") as file:
         file.seek(0)
         tree = json.load(file)
@@ -79,6 +80,8 @@ def _read(fd: int) -> Sources:
 
 def sealed(sources: Sources) -> int:
     """A descriptor of a file in memory that tells a worker where secrets are; its environment is without them."""
+    import json
+
     fd = os.memfd_create("secrets", os.MFD_CLOEXEC)
     tree = {
         "environment": {name: text for name, text in sources.environment.items() if name.startswith(PREFIX)},

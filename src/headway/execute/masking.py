@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import re
-import shlex
 from collections.abc import Iterator
-from urllib.parse import quote, quote_plus
 
 MASK = b"***"
 #: A line of a secret of several lines (a key) is masked by itself if it has so many characters.
@@ -97,6 +93,10 @@ def overlap(data: bytes, form: bytes) -> int:
 
 def forms(value: str) -> Iterator[bytes]:
     """A text as it may be met: plain, in JSON, in a `repr`, in a URL, quoted for a shell, in base64 and in hexadecimal."""
+    import json  # here and below: most workers never need these, and a worker starts in milliseconds
+    import shlex
+    from urllib.parse import quote, quote_plus
+
     lines = value.splitlines() if "\n" in value else ()
     for text in (value, *(line for line in lines if len(line.strip()) >= _LINE)):
         raw = text.encode("utf-8", "surrogatepass")
@@ -116,6 +116,8 @@ def _base64(raw: bytes) -> Iterator[bytes]:
 
     The characters at both ends depend on what is beside it, and are left out.
     """
+    import base64
+
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         yield encode(raw).rstrip(b"=")
         for before in range(3):

@@ -5,6 +5,10 @@ A token for all tenants pays one look at an empty set.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
 from headway.errors import NotFound
 from headway.service.identity import Identity
 from headway.service.ports import PlannerPort, View
@@ -111,3 +115,50 @@ async def policy(planner: PlannerPort, who: Identity, view: View) -> View:
     reach = Reach(planner, who)
     rows = [row for row in view["plan"]["rows"] if await reach.of_run(row["task"].partition("/")[0])]
     return {**view, "plan": {**view["plan"], "rows": rows}}
+
+
+#: What may be the id of a run, and of a task of it.
+_ID = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{2,99})(/[^\s,;:()\"']+)?")
+
+
+async def why(planner: PlannerPort, who: Identity, view: View) -> View:
+    """The reasons of a task, in which runs and tasks of other tenants have no names."""
+    if not who.tenants:
+        return view
+    foreign: set[str] = set()
+    words = {match[1] for text in _texts(view) for match in _ID.finditer(text)}
+    for word in words | {word.rstrip(".") for word in words}:
+        try:
+            if not who.sees((await planner.run(word))["tenant"]):
+                foreign.add(word)
+        except NotFound:
+            continue  # a word like any other
+
+    def blacked(match: re.Match[str]) -> str:
+        whole = match[1] in foreign
+        if not whole and match[1].rstrip(".") not in foreign:
+            return match[0]
+        end = "" if whole else match[1][len(match[1].rstrip(".")) :]  # of the sentence
+        return ("another tenant's task" if match[2] else "another tenant's run") + end
+
+    return _told(view, blacked) if foreign else view
+
+
+def _texts(tree: Any) -> Iterator[str]:
+    if isinstance(tree, str):
+        yield tree
+    elif isinstance(tree, dict):
+        for name, value in tree.items():
+            yield name
+            yield from _texts(value)
+    elif isinstance(tree, list | tuple):
+        for value in tree:
+            yield from _texts(value)
+
+
+def _told(tree: Any, change: Callable[[re.Match[str]], str]) -> Any:
+    if isinstance(tree, str):
+        return _ID.sub(change, tree)
+    if isinstance(tree, dict):
+        return {_ID.sub(change, name): _told(value, change) for name, value in tree.items()}
+    return [_told(value, change) for value in tree] if isinstance(tree, list | tuple) else tree

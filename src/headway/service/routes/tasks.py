@@ -63,6 +63,7 @@ async def why(
     run: str,
     name: str,
     ports: Ports,
+    who: Caller,
     at: Annotated[
         int | None, Query(ge=0, description="As of then: microseconds since the epoch, from the journal.")
     ] = None,
@@ -70,7 +71,8 @@ async def why(
     """For a task that waits, `predicted` tells when it should start, and what would start it sooner; or it has
     `unavailable`, and says why no prediction can be had right now.
     """
-    return JSONResponse(await ports.scheduler.why(f"{run}/{name}", at))
+    view = await ports.scheduler.why(f"{run}/{name}", at)
+    return JSONResponse(await confined.why(ports.planner, who, view))
 
 
 @router.post(
