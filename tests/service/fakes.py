@@ -17,6 +17,7 @@ from headway.core.runs.schedules import Schedules
 from headway.core.runs.schedules import view as view_of
 from headway.domain.override import Override
 from headway.errors import Conflict, Invalid, NotFound
+from headway.roles.tally import Tally
 from headway.service.audit import Audit
 from headway.service.http import App, make_app
 from headway.service.identity import Identity
@@ -41,6 +42,7 @@ class FakePlanner:
         self.calls: list[tuple[str, ...]] = []
         self.fail_next: BaseException | None = None
         self.auto_finish = False
+        self.ended = Tally()
         self.stats_view: dict[str, Any] = {"ready": True}
         self.result: dict[str, Any] | None = {"ref": {"kind": "json", "data": 42, "size": 2}}
         self._listeners: list[Callable[[list[dict[str, Any]]], None]] = []
@@ -122,6 +124,9 @@ class FakePlanner:
 
     def stats(self) -> dict[str, Any]:
         return dict(self.stats_view)
+
+    def tally(self) -> Tally:
+        return self.ended
 
     def listen(self, listener: Callable[[list[dict[str, Any]]], None]) -> Callable[[], None]:
         self._listeners.append(listener)

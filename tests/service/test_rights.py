@@ -22,7 +22,7 @@ EXPECTED = {
         GET /v1/tasks/{run}/{name}/why  GET /v1/tasks/{run}/{name}/logs  GET /v1/nodes  GET /v1/windows  GET /v1/policy
         HEAD /v1/blobs/{sha256}  GET /v1/blobs/{sha256}  GET /v1/version  GET /v1/health/live  GET /v1/health/ready
         GET /v1/stats  GET /v1/events  GET /v1/tenants  GET /v1/rates  GET /v1/schedules  GET /v1/schedules/{name}
-        GET /v1/overrides  GET /v1/agents  GET /v1/whoami""",
+        GET /v1/overrides  GET /v1/agents  GET /v1/metrics  GET /v1/whoami""",
     "submitter": """
         POST /v1/runs  POST /v1/runs/{id}/cancel  POST /v1/runs/{id}/retry  POST /v1/tasks/{run}/{name}/cancel
         PUT /v1/blobs/{sha256}  PUT /v1/schedules/{name}  DELETE /v1/schedules/{name}  POST /v1/schedules/{name}/pause

@@ -22,6 +22,7 @@ from headway.roles.loop import RoleLoop
 from headway.roles.planner import Planner
 from headway.roles.recurring_front import SchedulesFront
 from headway.roles.scheduler import Scheduler
+from headway.roles.tally import Tally
 
 View = dict[str, Any]
 
@@ -99,11 +100,15 @@ class PlannerFront:
         for view in runs.runs_view("running", len(runs)):
             tasks.update(view["counts"])
         return {
-            "steps": self._loop.steps,
+            **self._loop.stats(),
             "runs": len(runs),
             "tasks": dict(tasks),
             "duplicates": runs.duplicates,
         }
+
+    def tally(self) -> Tally:
+        """What has ended since the process began."""
+        return self._planner.tally
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Changes from now on."""
@@ -186,7 +191,7 @@ class SchedulerFront:
 
     def stats(self) -> View:
         """Counts of the engine."""
-        return {"steps": self._loop.steps, **self._scheduler.engine.counts()}
+        return {**self._loop.stats(), **self._scheduler.engine.counts()}
 
     def policy(self) -> View:
         """What is in force, and the plan under `joint`."""

@@ -113,7 +113,9 @@ class RoleLoop:
         self._bytes_since_snapshot = 0
         self._trouble: Unavailable | None = None
         self._stopping = False
-        self.steps = 0
+        self.steps = self.commits = 0
+        #: Seconds spent in steps, and until they were on disk.
+        self.step_seconds = self.commit_seconds = 0.0
         self._stepped = asyncio.Event()
 
     # ── start ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -228,7 +230,9 @@ class RoleLoop:
             Input(item.sender, item.stream, item.epoch, item.seq, item.kind, item.body) for item in letters
         ]
         inputs += [Input(CALL, "", 0, n, kind, body) for n, (kind, body, _) in enumerate(calls)]
+        began = time.perf_counter()
         step = self.role.step(self._now, inputs)
+        self.step_seconds += time.perf_counter() - began
         self.steps += 1
         for item, why in step.refused:
             log.error(
@@ -241,7 +245,10 @@ class RoleLoop:
             )
         numbered = self._outbox.number(step.outputs)
         if letters or numbered or step.replies:
+            began = time.perf_counter()
             await self._commit(inputs, step, numbered, letters)
+            self.commit_seconds += time.perf_counter() - began
+            self.commits += 1
         wire.commit(letters)
         for seq, output in numbered:
             self._outbox.keep(seq, output)
@@ -313,6 +320,18 @@ class RoleLoop:
         """Wait until the next step is on disk."""
         self._stepped.clear()
         await self._stepped.wait()
+
+    def stats(self) -> dict[str, Any]:
+        """How it fares, for who watches."""
+        return {
+            "steps": self.steps,
+            "step_seconds": self.step_seconds,
+            "commits": self.commits,
+            "commit_seconds": self.commit_seconds,
+            "outbox": len(self._outbox),
+            "trouble": self._trouble.message if self._trouble is not None else "",
+            "connected": getattr(self._wire, "connected", True),
+        }
 
     def now(self) -> int:
         """The clock of the steps: never behind the last one."""

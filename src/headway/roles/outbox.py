@@ -26,6 +26,10 @@ class Outbox:
         self._marks: dict[tuple[str, str], tuple[int, int]] = {}
         self._changed: set[tuple[str, str]] = set()
 
+    def __len__(self) -> int:
+        """Outputs that somebody has not acknowledged."""
+        return sum(map(len, self._kept.values()))
+
     def number(self, outputs: Sequence[Output]) -> list[tuple[int, Output]]:
         """Give each output the next number of its stream; a new epoch begins at 1 and forgets what the old one kept."""
         numbered = []

@@ -35,6 +35,7 @@ from headway.errors import Conflict, HeadwayError, Invalid
 from headway.journal.records import Document
 from headway.roles import recurring
 from headway.roles.step import CALL, NONSENSE, Input, Output, Step
+from headway.roles.tally import Tally
 from headway.roles.translate import (
     demand_to_model,
     node_from_model,
@@ -53,6 +54,10 @@ KEY_LIFE = 24 * 3600 * SECOND
 RECENT_RUNS, RECENT_TASKS = 500, 50_000
 
 
+#: Reports of an attempt that goes on, or never began.
+UNENDED = ("started", "progress", "checkpoint", "returned")
+
+
 class Planner:
     """Owns the graphs (`core.runs`), the idempotency keys, and which calls the scheduler has been told."""
 
@@ -64,6 +69,8 @@ class Planner:
         self._heard = heard
         self.runs = Runs()
         self.schedules = Schedules()
+        #: For who watches; not part of the state.
+        self.tally = Tally()
         self.nodes: dict[str, Node] = {}
         #: Idempotency key -> [run, digest of the submission, time].
         self.keys: dict[str, list[Any]] = {}
@@ -119,7 +126,11 @@ class Planner:
         value = row.value
         if row.what == "finished":
             value = [value[0], ref_from_json(value[1])]
-        self.runs.report(row.task, row.attempt, row.what, row.at, value, now, node)
+        if (
+            self.runs.report(row.task, row.attempt, row.what, row.at, value, now, node)
+            and row.what not in UNENDED
+        ):
+            self.tally.attempt(row.what, value[0] if value else 0)
 
     def _schedule(self, now: int, body: ScheduleBody) -> None:
         for node, row in body.ended:
@@ -269,6 +280,7 @@ class Planner:
         for run in plan.ended:
             self._behind.pop(run, None)
             kept = self.runs.archive(run)
+            self.tally.run(kept["state"], kept["ended"] - kept["submitted"])
             saved = kept.pop("saved")
             # Two rows: listings read the small one only.
             for kind, body in (("run", kept), ("graph", {"saved": saved})):

@@ -27,6 +27,7 @@ from headway.roles.planning import Planning
 from headway.roles.resource_manager import ResourceManager
 from headway.roles.scheduler import Scheduler
 from headway.roles.step import Role, Step
+from headway.roles.tally import Tally
 
 log = logging.getLogger("headway.roles")
 
@@ -118,6 +119,7 @@ class Team:
             await endpoint.start()
             loop.attach(endpoint)
             self._running.append(asyncio.create_task(self._run(loop), name=name))
+        self.planner.tally = Tally()  # what the fold has seen end has ended before
         self.planning.start()
         await self._loops["scheduler"].call("configure", self._policy)
         for hello in self.resource_manager.nodes.values():

@@ -44,6 +44,8 @@ class Express:
                     )
                     await _answer(send, 200, {}, to_json(view))
                     return
+            if scope["path"] == "/metrics":  # where Prometheus looks if nobody tells it otherwise
+                scope = {**scope, "path": "/v1/metrics", "raw_path": b"/v1/metrics"}
         await self._app(scope, receive, send)
 
     async def _submit(self, scope: Scope, receive: Receive, send: Send) -> None:

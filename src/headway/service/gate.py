@@ -22,6 +22,7 @@ from headway.errors import Denied, HeadwayError
 from headway.service import problems
 from headway.service.audit import Audit
 from headway.service.identity import Identity
+from headway.service.probes import PATHS, Probes
 from headway.service.problems import Forbidden, Malformed, TooLarge
 from headway.service.rights import PREFIX
 from headway.service.tokens import Tokens
@@ -45,6 +46,7 @@ class Gate:
         json_limit: Largest body in bytes, except where `streamed` says that the route counts for itself.
         streamed: Path prefixes whose bodies are streamed and limited by their route.
         names: Host names of our own, besides the loopback ones.
+        probes: Answer what orchestrators ask without a token.
     """
 
     def __init__(
@@ -56,8 +58,10 @@ class Gate:
         json_limit: int,
         streamed: Iterable[str] = (),
         names: Iterable[str] = (),
+        probes: Probes | None = None,
     ) -> None:
         self._app = app
+        self._probes = probes
         self._tokens, self._audit = tokens, audit
         self._underway = Underway(tokens)
         self._told: dict[str, float] = {}
@@ -88,6 +92,10 @@ class Gate:
 
         reading = None
         try:
+            if self._probes is not None and scope["path"] in PATHS and not acts:
+                self._check_host(headers)
+                await self._probes.answer(scope["path"], send)
+                return
             who, token = self._admit(scope, headers, request)
             scope["identity"], scope["principal"] = who, who.name
             if acts:
@@ -123,13 +131,17 @@ class Gate:
             if reading is not None:
                 self._underway.leave(reading)
 
-    def _admit(self, scope: Scope, headers: dict[bytes, bytes], request: str) -> tuple[Identity, str]:
+    def _check_host(self, headers: dict[bytes, bytes]) -> str:
         host = headers.get(b"host", b"").decode("latin-1").lower()
         if host_name(host) not in self._names:
             raise Forbidden(
                 f"this service does not answer under the name {host!r}",
                 hint="call it as 127.0.0.1 or localhost",
             )
+        return host
+
+    def _admit(self, scope: Scope, headers: dict[bytes, bytes], request: str) -> tuple[Identity, str]:
+        host = self._check_host(headers)
         origin = headers.get(b"origin")
         if origin is not None and origin.decode("latin-1").lower() != f"http://{host}":
             raise Forbidden(

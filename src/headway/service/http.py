@@ -18,6 +18,7 @@ from headway.service.audit import Audit
 from headway.service.express import Express
 from headway.service.gate import BodyTooLarge, Gate, too_large
 from headway.service.ports import BlobsPort, PlannerPort, SchedulerPort
+from headway.service.probes import Probes
 from headway.service.problems import Malformed, NoRoute, WrongMethod
 from headway.service.rights import PREFIX
 from headway.service.routes import blobs as blob_routes
@@ -42,17 +43,17 @@ class App:
         shared: What the routes share.
     """
 
-    def __init__(self, api: FastAPI, gate: Gate, shared: Shared) -> None:
+    def __init__(self, api: FastAPI, gate: Gate, shared: Shared, probes: Probes) -> None:
         self.api = api
         self.shared = shared
-        self._gate = gate
+        self._gate, self._probes = gate, probes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._gate(scope, receive, send)
 
     async def stop(self) -> None:
         """Take no more work and end the streams, so that the server can drain."""
-        self.shared.stopping = True
+        self.shared.stopping = self._probes.stopping = True
         await self.shared.hub.close()
 
 
@@ -89,14 +90,16 @@ def make_app(
     api.include_router(v1)
     _install_problems(api)
     _complete_openapi(api)
+    probes = Probes(planner, scheduler)
     gate = Gate(
         Express(api, shared),
         tokens,
         audit,
         json_limit=settings.http.json_limit,
         streamed=("/v1/blobs/",),
+        probes=probes,
     )
-    return App(api, gate, shared)
+    return App(api, gate, shared, probes)
 
 
 def _install_problems(api: FastAPI) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from headway.core.runs.schedules import Entry
+from headway.roles.tally import Tally
 
 View = dict[str, Any]
 
@@ -62,6 +63,10 @@ class PlannerPort(Protocol):
         ...
 
     def stats(self) -> View: ...
+
+    def tally(self) -> Tally:
+        """What has ended since the process began."""
+        ...
 
     def listen(self, listener: Callable[[list[View]], None]) -> Callable[[], None]:
         """Changes from now on, as they are committed: `{"n", "type": "task" | "run", ...view fields}`. The listener returns at

@@ -127,6 +127,7 @@ NEEDS: Mapping[str, Need] = MappingProxyType(
         "GET /v1/health/live": _READ_SYSTEM,
         "GET /v1/health/ready": _READ_SYSTEM,
         "GET /v1/stats": _READ_SYSTEM,
+        "GET /v1/metrics": Need(Role.viewer, Scope.everyone),
         "GET /v1/events": _READ_SOME,
     }
 )

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import APIRouter
-from fastapi.responses import StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 
 from headway import __version__
 from headway.errors import Unavailable
@@ -66,6 +66,23 @@ async def ready(ports: Ports) -> dict[str, Any]:
 )
 async def stats(ports: Ports) -> dict[str, Any]:
     return {"planner": ports.planner.stats(), "scheduler": ports.scheduler.stats()}
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "In Prometheus' text format; also at /metrics.",
+            "content": {"text/plain": {"example": 'headway_tasks{state="running"} 3.0'}},
+        }
+    },
+)
+async def metrics(ports: Ports) -> Response:
+    from headway.service.metrics import CONTENT_TYPE, exposition
+
+    return Response(exposition(ports.planner, ports.scheduler), media_type=CONTENT_TYPE)
 
 
 @router.get(
