@@ -22,7 +22,7 @@ def test_runs_as_table(headway: Call, service: Service) -> None:
     result = headway("runs")
     lines = result.out.splitlines()
     assert result.code == 0
-    assert lines[0].split() == ["RUN", "STATE", "TASKS", "SUBMITTED", "TOOK", "ERROR"]
+    assert lines[0].split() == ["RUN", "STATE", "VERSION", "TASKS", "SUBMITTED", "TOOK", "ERROR"]
     assert lines[1].startswith("train-2")
     assert "2 failed" in lines[2]
     assert "\x1b" not in result.out, "text of a task must not command the terminal"

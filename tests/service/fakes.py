@@ -87,6 +87,21 @@ class FakePlanner:
         self.finish(target, "cancelled")
         return await self.run(target)
 
+    async def pause(self, target: str, reason: str, stop: bool, by: str) -> dict[str, Any]:
+        self.calls.append(("pause", target, reason, str(stop), by))
+        return await self._of(target)
+
+    async def resume(self, target: str, by: str) -> dict[str, Any]:
+        self.calls.append(("resume", target, by))
+        return await self._of(target)
+
+    async def edit(self, target: str, changes: dict[str, int], reason: str, by: str) -> dict[str, Any]:
+        self.calls.append(("edit", target, json.dumps(changes), reason, by))
+        return await self._of(target)
+
+    async def _of(self, target: str) -> dict[str, Any]:
+        return await self.task(target) if "/" in target else await self.run(target)
+
     async def retry(self, run: str, by: str) -> dict[str, Any]:
         self.calls.append(("retry", run, by))
         view = await self.run(run)
@@ -95,8 +110,17 @@ class FakePlanner:
         self._change_run(run, state="running", ended=None)
         return await self.run(run)
 
-    async def runs(self, state: str | None, limit: int, after: str | None) -> list[dict[str, Any]]:
+    async def runs(
+        self,
+        state: str | None,
+        limit: int,
+        after: str | None,
+        workflow: str | None = None,
+        version: str | None = None,
+    ) -> list[dict[str, Any]]:
         newest = sorted(self.by_id.values(), key=lambda view: -view["submitted"])
+        newest = [view for view in newest if workflow in (None, view["name"])]
+        newest = [view for view in newest if view.get("bundle", "").startswith(version or "")]
         if after is not None:
             place = (await self.run(after))["submitted"]
             newest = [view for view in newest if view["submitted"] < place]

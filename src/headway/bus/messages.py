@@ -103,6 +103,8 @@ class OfferRow(NamedTuple):
     not_before: int = 0
     #: Of a member of a gang, which is named as its call: its index, the size, how many have finished.
     gang: tuple[int, int, int] | None = None
+    #: Priority, milli-weight and deadline as a person set them; None for the call's.
+    edit: tuple[int | None, int | None, int | None] | None = None
 
 
 class EditRow(NamedTuple):
@@ -117,6 +119,9 @@ class OfferBody(Model):
     tasks: list[OfferRow] = Field(default_factory=list)
     withdraw: list[tuple[str, str]] = Field(default_factory=list)  # (task, reason)
     edits: list[EditRow] = Field(default_factory=list)
+    #: (target, by whom, reason, whether what runs is to stop); targets that are paused no more
+    pauses: list[tuple[str, str, str, bool]] = Field(default_factory=list)
+    resumes: list[str] = Field(default_factory=list)
     closed: list[str] = Field(default_factory=list)  # runs that are over: their calls can be forgotten
 
 

@@ -45,6 +45,15 @@ def runs(
         str | None, typer.Argument(metavar="RUN", help="Only this one.", show_default=False)
     ] = None,
     state: Annotated[RunState | None, typer.Option("--state", help="Only those in this state.")] = None,
+    workflow: Annotated[
+        str | None, typer.Option("--workflow", metavar="NAME", help="Only those of this workflow.")
+    ] = None,
+    version: Annotated[
+        str | None,
+        typer.Option(
+            "--version", metavar="HASH", help="Only of this version: its hash or the beginning of it."
+        ),
+    ] = None,
     limit: Annotated[
         int, typer.Option("--limit", "-n", min=1, max=10000, help="At most so many, newest first.")
     ] = 30,
@@ -59,17 +68,24 @@ def runs(
 
         headway runs --state failed -o json
 
+        headway runs --workflow train --version 9f86d081
+
         headway runs train-k7q2m9x4ab
     """
     from headway.cli import output as out
     from headway.domain.units import show_money
 
     with client_of(state_dir) as client:
-        views = [client.run(run)] if run else client.runs(state=state.value if state else None, limit=limit)
+        if run:
+            views = [client.run(run)]
+        else:
+            chosen = state.value if state else None
+            views = client.runs(state=chosen, limit=limit, workflow=workflow, version=version)
     for view in views:
         view["cells"] = {
             "id": view["id"],
-            "state": view["state"],
+            "state": "paused" if view.get("paused") else view["state"],
+            "version": view.get("bundle", "")[:8],
             "tasks": out.counts(view["counts"]),
             "submitted": out.moment(view["submitted"]),
             "took": out.length(view["ended"] - view["submitted"]) if view["ended"] else "",
@@ -80,6 +96,7 @@ def runs(
     columns = {
         "id": "RUN",
         "state": "STATE",
+        "version": "VERSION",
         "tasks": "TASKS",
         "submitted": "SUBMITTED",
         "took": "TOOK",

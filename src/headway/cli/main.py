@@ -29,6 +29,7 @@ from headway.cli import (
     schedule_commands,
     service_commands,
     simulate_command,
+    steering_commands,
     tenant_commands,
     token_commands,
     window_commands,
@@ -75,6 +76,7 @@ override_commands.register(app)
 policy_command.register(app)
 simulate_command.register(app)
 plan_command.register(app)
+steering_commands.register(app)
 tenant_commands.register(app)
 token_commands.register(app)
 backup_command.register(app)

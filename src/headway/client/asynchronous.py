@@ -109,10 +109,16 @@ class AsyncClient:
         return AsyncRunHandle(self, await self.run(run))
 
     async def runs(
-        self, *, state: str | None = None, limit: int = 100, after: str | None = None
+        self,
+        *,
+        state: str | None = None,
+        limit: int = 100,
+        after: str | None = None,
+        workflow: str | None = None,
+        version: str | None = None,
     ) -> list[View]:
         """Newest first."""
-        found: list[View] = await self._ask(calls.runs(state, limit, after))
+        found: list[View] = await self._ask(calls.runs(state, limit, after, workflow, version))
         return found
 
     async def run(self, id: str, *, wait: float = 0) -> View:
@@ -123,6 +129,30 @@ class AsyncClient:
     async def cancel(self, target: str, reason: str = "") -> View:
         """Cancel a run, or a task by `<run>/<name>`."""
         view: View = await self._ask(calls.cancel(target, reason))
+        return view
+
+    async def pause(self, target: str, reason: str = "", *, stop: bool = False) -> View:
+        """Let nothing of a run, or of a task by `<run>/<name>`, start; with `stop` end what runs, too."""
+        view: View = await self._ask(calls.pause(target, reason, stop))
+        return view
+
+    async def resume(self, target: str) -> View:
+        """Let it start again."""
+        view: View = await self._ask(calls.resume(target))
+        return view
+
+    async def edit(
+        self,
+        target: str,
+        *,
+        priority: int | None = None,
+        weight: int | None = None,
+        deadline: int | None = None,
+        reason: str = "",
+    ) -> View:
+        """Change priority, milli-weight or deadline (microseconds since 1970) of a run or a task that has not ended."""
+        changes = {"priority": priority, "weight": weight, "deadline": deadline}
+        view: View = await self._ask(calls.edit(target, changes, reason))
         return view
 
     async def retry(self, run: str) -> View:

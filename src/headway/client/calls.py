@@ -72,8 +72,10 @@ def submit(body: dict[str, Any], key: str) -> Request:
     return request
 
 
-def runs(state: str | None, limit: int, after: str | None) -> Request:
-    return _get("/v1/runs", state=state, limit=limit, after=after)
+def runs(
+    state: str | None, limit: int, after: str | None, workflow: str | None = None, version: str | None = None
+) -> Request:
+    return _get("/v1/runs", state=state, limit=limit, after=after, workflow=workflow, version=version)
 
 
 def run(id: str, wait: float = 0) -> Request:
@@ -83,6 +85,23 @@ def run(id: str, wait: float = 0) -> Request:
 def cancel(target: str, reason: str) -> Request:
     path = _of_task(target, "cancel") if "/" in target else _of_run(target, "cancel")
     return _send("POST", path, {"reason": reason})
+
+
+def pause(target: str, reason: str, stop: bool) -> Request:
+    return _send("POST", _of(target, "pause"), {"reason": reason, "stop": stop}, repeatable=True)
+
+
+def resume(target: str) -> Request:
+    return _send("POST", _of(target, "resume"), repeatable=True)
+
+
+def edit(target: str, changes: dict[str, Any], reason: str) -> Request:
+    given = {name: value for name, value in changes.items() if value is not None}
+    return _send("PATCH", _of(target), {**given, "reason": reason}, repeatable=True)
+
+
+def _of(target: str, *more: str) -> str:
+    return _of_task(target, *more) if "/" in target else _of_run(target, *more)
 
 
 def retry(run: str) -> Request:

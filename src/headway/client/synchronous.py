@@ -105,9 +105,17 @@ class Client:
         """A handle on a run. Raises NotFound."""
         return RunHandle(self, self.run(run))
 
-    def runs(self, *, state: str | None = None, limit: int = 100, after: str | None = None) -> list[View]:
+    def runs(
+        self,
+        *,
+        state: str | None = None,
+        limit: int = 100,
+        after: str | None = None,
+        workflow: str | None = None,
+        version: str | None = None,
+    ) -> list[View]:
         """Newest first."""
-        found: list[View] = self._ask(calls.runs(state, limit, after))
+        found: list[View] = self._ask(calls.runs(state, limit, after, workflow, version))
         return found
 
     def run(self, id: str, *, wait: float = 0) -> View:
@@ -118,6 +126,30 @@ class Client:
     def cancel(self, target: str, reason: str = "") -> View:
         """Cancel a run, or a task by `<run>/<name>`."""
         view: View = self._ask(calls.cancel(target, reason))
+        return view
+
+    def pause(self, target: str, reason: str = "", *, stop: bool = False) -> View:
+        """Let nothing of a run, or of a task by `<run>/<name>`, start; with `stop` end what runs, too."""
+        view: View = self._ask(calls.pause(target, reason, stop))
+        return view
+
+    def resume(self, target: str) -> View:
+        """Let it start again."""
+        view: View = self._ask(calls.resume(target))
+        return view
+
+    def edit(
+        self,
+        target: str,
+        *,
+        priority: int | None = None,
+        weight: int | None = None,
+        deadline: int | None = None,
+        reason: str = "",
+    ) -> View:
+        """Change priority, milli-weight or deadline (microseconds since 1970) of a run or a task that has not ended."""
+        changes = {"priority": priority, "weight": weight, "deadline": deadline}
+        view: View = self._ask(calls.edit(target, changes, reason))
         return view
 
     def retry(self, run: str) -> View:

@@ -626,6 +626,8 @@ class Engine:
             self._reconsider(former, now)
         self.world.overrides.active[override.id] = override
         self._reconsider(override, now)
+        if override.stop:
+            self._stop_running(override, now)
 
     def _override_reverted(self, event: events.OverrideReverted, now: int) -> None:
         override = self.world.overrides.active.get(event.override)
@@ -633,6 +635,17 @@ class Engine:
             self.world.stale += 1
             return
         self._end_override(override, now)
+
+    def _stop_running(self, override: Override, now: int) -> None:
+        """Ask what the override concerns and runs to checkpoint and end; what may not run twice goes on."""
+        world = self.world
+        for entry in world.tasks.values():
+            member = entry.member
+            if member is None or member.started < 0 or entry.task.at_most_once or entry.withdrawn:
+                continue
+            if entry.task.id not in world.away and concerns(override, entry.task.id):
+                said = (("override", override.id), ("who", override.by))
+                world.oust(member, Reason("preempted", said), now)
 
     def _end_override(self, override: Override, now: int) -> None:
         del self.world.overrides.active[override.id]

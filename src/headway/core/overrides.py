@@ -6,7 +6,7 @@ from headway.domain.override import Override
 from headway.domain.task import Task
 from headway.errors import Invalid
 
-KINDS = ("boost", "hold", "pin")
+KINDS = ("boost", "hold", "pin", "pause")
 
 
 class Overrides:
@@ -30,7 +30,7 @@ class Overrides:
         for override in self.active.values():
             if not concerns(override, task.id):
                 continue
-            if override.kind == "hold":
+            if override.kind in ("hold", "pause"):
                 hold = True
             elif override.kind == "pin":
                 pin = override.node
@@ -40,17 +40,17 @@ class Overrides:
 
     def expired(self, now: int) -> list[Override]:
         """Those whose time is over."""
-        return [override for override in self.active.values() if override.expires <= now]
+        return [one for one in self.active.values() if one.expires <= now and one.kind != "pause"]
 
     def next_expiry(self) -> int | None:
         """When the next one ends by itself, or None."""
-        return min((override.expires for override in self.active.values()), default=None)
+        return min((one.expires for one in self.active.values() if one.kind != "pause"), default=None)
 
 
 def concerns(override: Override, task: str) -> bool:
-    """Whether the override's target is the task or its run."""
+    """Whether the override's target is the task, the map it is an item of, or its run."""
     target = override.target
-    return task == target or (task.startswith(target) and task[len(target) : len(target) + 1] == "/")
+    return task == target or (task.startswith(target) and task[len(target) : len(target) + 1] in ("/", "["))
 
 
 def checked(override: Override) -> Override:

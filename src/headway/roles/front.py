@@ -25,6 +25,8 @@ from headway.roles.scheduler import Scheduler
 from headway.roles.tally import Tally
 
 View = dict[str, Any]
+#: Runs looked at at once when those of one workflow are wanted.
+PAGE = 500
 
 
 class PlannerFront:
@@ -43,6 +45,20 @@ class PlannerFront:
         """Cancel a run or a task."""
         return await self._loop.call("cancel", {"target": target, "reason": reason, "by": by})
 
+    async def pause(self, target: str, reason: str, stop: bool, by: str) -> View:
+        """Let nothing of a run, a task or a map start; with `stop` end what runs, too."""
+        body = {"target": target, "reason": reason, "stop": stop, "by": by}
+        return await self._loop.call("pause", body)
+
+    async def resume(self, target: str, by: str) -> View:
+        """Let it start again."""
+        return await self._loop.call("resume", {"target": target, "by": by})
+
+    async def edit(self, target: str, changes: dict[str, int], reason: str, by: str) -> View:
+        """Change priority, milli-weight or deadline."""
+        body = {"target": target, "changes": changes, "reason": reason, "by": by}
+        return await self._loop.call("edit", body)
+
     async def retry(self, run: str, by: str) -> View:
         """Run again what did not finish; an archived run is taken back into memory first."""
         body: View = {"run": run, "by": by}
@@ -50,8 +66,31 @@ class PlannerFront:
             body["archived"] = await self._document("graph", run)
         return await self._loop.call("retry", body)
 
-    async def runs(self, state: str | None, limit: int, after: str | None) -> list[View]:
-        """Newest first, those older than the run `after`."""
+    async def runs(
+        self,
+        state: str | None,
+        limit: int,
+        after: str | None,
+        workflow: str | None = None,
+        version: str | None = None,
+    ) -> list[View]:
+        """Newest first, those older than the run `after`; of a workflow, of a version by the beginning of its hash."""
+        if workflow is None and version is None:
+            return await self._runs(state, limit, after)
+        found: list[View] = []
+        while len(found) < limit:
+            page = await self._runs(state, PAGE, after)
+            found += [
+                view
+                for view in page
+                if workflow in (None, view["name"]) and view.get("bundle", "").startswith(version or "")
+            ]
+            if len(page) < PAGE:
+                break
+            after = page[-1]["id"]
+        return found[:limit]
+
+    async def _runs(self, state: str | None, limit: int, after: str | None) -> list[View]:
         before = await self._place(after) if after is not None else None
         found = {view["id"]: view for view in self._planner.runs.runs_view(limit=len(self._planner.runs))}
         page = await self._archive.documents("run", state=state, after=before, limit=limit + len(found))
@@ -285,6 +324,9 @@ def _graph_reason(view: View) -> View:
         named = view["waits_for"][:5]
         more = len(view["waits_for"]) - len(named)
         lines.append(f"  waits for {', '.join(named)}" + (f" and {more} more" if more else ""))
+    elif view["paused"]:
+        paused = view["paused"]
+        lines.append(f"  paused by {paused['by']}" + (f": {paused['reason']}" if paused["reason"] else ""))
     elif state in ("waiting", "queued"):
         lines.append("  is on its way to the scheduler")
     elif view["error"]:

@@ -11,6 +11,7 @@ from pydantic_core import to_json
 
 from headway.bus.messages import (
     Call,
+    EditRow,
     NodeModel,
     NodesBody,
     OfferBody,
@@ -31,7 +32,7 @@ from headway.domain.resources import Node
 from headway.domain.results import Ref
 from headway.domain.units import SECOND
 from headway.domain.workflow import Workflow, parents
-from headway.errors import Conflict, HeadwayError, Invalid
+from headway.errors import Conflict, HeadwayError, Invalid, NotFound
 from headway.journal.records import Document
 from headway.roles import recurring
 from headway.roles.step import CALL, NONSENSE, Input, Output, Step
@@ -156,6 +157,8 @@ class Planner:
             if item.kind == "cancel":
                 self.runs.cancel(body["target"], body["reason"], now)
                 return self._view_of(body["target"])
+            if item.kind in ("pause", "resume", "edit"):
+                return self._steer(now, item.kind, body)
             if item.kind == "retry":
                 if body.get("archived") is not None and not self.runs.has(body["run"]):
                     self.runs.adopt(body["archived"])
@@ -165,6 +168,19 @@ class Planner:
         except HeadwayError as error:
             return error
         return Invalid(f"the planner knows no call {item.kind!r}")
+
+    def _steer(self, now: int, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+        target = body["target"]
+        if kind == "pause":
+            self.runs.pause(target, body["by"], body["reason"], body["stop"], now)
+        elif kind == "resume":
+            self.runs.resume(target)
+        else:
+            self.runs.edit(target, body["changes"], body["by"], body["reason"], now)
+        try:
+            return self._view_of(target)
+        except NotFound:  # all items of a map: it is no task itself
+            return {**self.runs.run_view(target.partition("/")[0]), "target": target}
 
     def _view_of(self, target: str) -> dict[str, Any]:
         return self.runs.task_view(target) if "/" in target else self.runs.run_view(target)
@@ -202,10 +218,11 @@ class Planner:
     # ── what goes out ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _publish(self, plan: Plan, step: Step) -> None:
-        offers, first = plan.offers, True
-        while first or offers:
+        offers, edits, first = plan.offers, plan.edits, True
+        while first or offers or edits:
             chunk, offers = offers[:OFFERS_PER_LETTER], offers[OFFERS_PER_LETTER:]
-            body = OfferBody()
+            body = OfferBody(edits=[EditRow(*row) for row in edits[:OFFERS_PER_LETTER]])
+            edits = edits[OFFERS_PER_LETTER:]
             for offer in chunk:
                 if offer.call not in body.calls:
                     body.calls[offer.call] = self._call_of(offer.call)
@@ -213,7 +230,9 @@ class Planner:
             if first:
                 body.withdraw.extend(plan.withdraw)
                 body.closed.extend(plan.ended)
-            if body.tasks or body.withdraw or body.closed:
+                body.pauses.extend(plan.pauses)
+                body.resumes.extend(plan.resumes)
+            if any((body.tasks, body.withdraw, body.closed, body.edits, body.pauses, body.resumes)):
                 step.outputs.append(Output(SCHEDULER, (SCHEDULER,), "offer", to_json(body)))
             first = False
 
@@ -229,7 +248,15 @@ class Planner:
         task = offer.task
         gang = (task.gang.index, task.gang.size, task.gang.done) if task.gang is not None else None
         return OfferRow(
-            task.id, offer.call, offer.item, list(task.after), inputs, task.release, offer.not_before, gang
+            task.id,
+            offer.call,
+            offer.item,
+            list(task.after),
+            inputs,
+            task.release,
+            offer.not_before,
+            gang,
+            offer.edit,
         )
 
     def _call_of(self, key: str) -> Call:

@@ -47,6 +47,9 @@ from headway.roles.translate import (
     variants_from_call,
 )
 
+#: Before the target, the id of the override that a pause is to the engine.
+PAUSE = "pause:"
+
 
 @dataclass(slots=True)
 class Payload:
@@ -159,6 +162,11 @@ class Scheduler:
             self.engine.apply(events.TaskWithdrawn(task, reason), now)
         for edit in body.edits:
             self.engine.apply(event_from_edit(edit), now)
+        for target, by, reason, stop in body.pauses:
+            pause = Override(PAUSE + target, "pause", target, by, reason, 0, stop=stop)
+            self.engine.apply(events.OverrideApplied(pause), now)
+        for target in body.resumes:
+            self.engine.apply(events.OverrideReverted(PAUSE + target), now)
         for run in body.closed:
             if (closing := self.books.get(run)) is not None:
                 closing.closed = True
@@ -280,6 +288,9 @@ class Scheduler:
             if item.kind == "rate":
                 return self._rate(now, body["rate"], body["limit"])
             if item.kind == "revert":
+                if body["id"].startswith(PAUSE):
+                    target = body["id"].removeprefix(PAUSE)
+                    return Conflict(f"{target} is paused", hint=f"resume it: headway resume {target}")
                 if body["id"] not in self.engine.world.overrides.active:
                     return NotFound(
                         f"there is no override {body['id']!r} in force", hint="`headway overrides` lists them"

@@ -77,18 +77,19 @@ def ref_to_model(ref: Ref) -> RefModel:
 
 def task_from_row(row: OfferRow, call: Call, demand: Demand, variants: tuple[Variant, ...]) -> Task:
     """The engine's view of an offered task; `demand` and `variants` are the call's, translated once per call."""
+    priority, weight, deadline = row.edit or (None, None, None)
     return Task(
         id=row.task,
         kind=call.kind,
         demand=demand,
         tenant=call.tenant,
-        priority=call.priority,
-        weight=call.weight,
+        priority=call.priority if priority is None else priority,
+        weight=call.weight if weight is None else weight,
         estimate=call.estimate,
         path=call.path,
         behind=call.behind,
         release=row.release,
-        deadline=call.deadline,
+        deadline=call.deadline if deadline is None else deadline,
         after=tuple(row.after),
         at_most_once=call.at_most_once,
         where=tuple(call.where),

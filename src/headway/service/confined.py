@@ -49,16 +49,22 @@ class Reach:
 
 
 async def runs(
-    planner: PlannerPort, who: Identity, state: str | None, limit: int, after: str | None
+    planner: PlannerPort,
+    who: Identity,
+    state: str | None,
+    limit: int,
+    after: str | None,
+    workflow: str | None,
+    version: str | None,
 ) -> list[View]:
     """As `PlannerPort.runs`."""
     if not who.tenants:
-        return await planner.runs(state, limit, after)
+        return await planner.runs(state, limit, after, workflow, version)
     if after is not None:
         await check_run(planner, who, after)
     found: list[View] = []
     while len(found) < limit:
-        page = await planner.runs(state, _PAGE, after)
+        page = await planner.runs(state, _PAGE, after, workflow, version)
         found += [view for view in page if who.sees(view["tenant"])]
         if len(page) < _PAGE:
             break

@@ -22,7 +22,7 @@ from headway.service.probes import Probes
 from headway.service.problems import Malformed, NoRoute, WrongMethod
 from headway.service.rights import PREFIX
 from headway.service.routes import blobs as blob_routes
-from headway.service.routes import meta, nodes, overrides, runs, schedules, tasks, tenants, windows
+from headway.service.routes import meta, nodes, overrides, runs, schedules, steering, tasks, tenants, windows
 from headway.service.routes import tokens as token_routes
 from headway.service.state import Shared, allowed
 from headway.service.stream import Hub
@@ -84,7 +84,7 @@ def make_app(
     api.state.shared = shared
     v1 = APIRouter(prefix=PREFIX, dependencies=[Depends(allowed)])
     for routes in (
-        runs, tasks, schedules, nodes, windows, tenants, overrides, blob_routes, token_routes, meta,
+        runs, tasks, steering, schedules, nodes, windows, tenants, overrides, blob_routes, token_routes, meta,
     ):  # fmt: skip
         v1.include_router(routes.router)
     api.include_router(v1)

@@ -44,12 +44,29 @@ class PlannerPort(Protocol):
         """Cancel a run or one task; returns its view."""
         ...
 
+    async def pause(self, target: str, reason: str, stop: bool, by: str) -> View:
+        """Let nothing of a run, a task or a map start; returns the view."""
+        ...
+
+    async def resume(self, target: str, by: str) -> View: ...
+
+    async def edit(self, target: str, changes: dict[str, int], reason: str, by: str) -> View:
+        """Change `priority`, `weight` (milli) or `deadline` (microseconds) of what has not ended; returns the view."""
+        ...
+
     async def retry(self, run: str, by: str) -> View:
         """Run again what failed, was skipped or cancelled; returns the run view."""
         ...
 
-    async def runs(self, state: str | None, limit: int, after: str | None) -> list[View]:
-        """Newest first, those older than the run `after`."""
+    async def runs(
+        self,
+        state: str | None,
+        limit: int,
+        after: str | None,
+        workflow: str | None = None,
+        version: str | None = None,
+    ) -> list[View]:
+        """Newest first, those older than the run `after`; of a workflow, of a version by the beginning of its hash."""
         ...
 
     async def run(self, id: str) -> View:

@@ -102,7 +102,7 @@ def _overrides(world: World, entry: Entry, now: int) -> list[dict[str, Any]]:
             "kind": o.kind,
             "by": o.by,
             "reason": o.reason,
-            "ends_in": o.expires - now,
+            "ends_in": o.expires - now if o.kind != "pause" else None,
             "node": o.node,
         }
         for o in world.overrides.active.values()

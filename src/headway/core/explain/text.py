@@ -54,6 +54,9 @@ def lines(facts: dict[str, Any]) -> list[str]:
         due = facts["due_in"]
         found.append(f"due in {show_time(due)}" if due >= 0 else f"its deadline was {show_time(-due)} ago")
     for o in facts.get("overrides", ()):
+        if o["kind"] == "pause":
+            found.append(f"paused by {o['by']}" + (f": {o['reason']}" if o["reason"] else ""))
+            continue
         node = f" to {o['node']}" if o["node"] else ""
         ends = show_time(o["ends_in"])
         found.append(f"override {o['id']}: {o['kind']}{node} by {o['by']}, ends in {ends}: {o['reason']}")

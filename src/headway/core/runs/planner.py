@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from headway.core.runs import attempts, flow, storage, views
+from headway.core.runs import attempts, flow, steering, storage, views
 from headway.core.runs.graph import Step
 from headway.core.runs.run import KNOWN, OFFERED, UNACKED, Run
 from headway.core.runs.states import FINISHED, LIVE, STATES
@@ -35,6 +35,7 @@ class Offer:
         item: Its index in a map, or None.
         inputs: Results of the parents that have finished, by name in the run (`train[3]`).
         not_before: Not to start earlier (back-off), in microseconds; 0 for at once.
+        edit: What a person set, which `task` has in it; None for nothing.
     """
 
     task: Task
@@ -42,6 +43,7 @@ class Offer:
     item: int | None
     inputs: dict[str, Ref]
     not_before: int = 0
+    edit: steering.Edit | None = None
 
 
 @dataclass(slots=True)
@@ -51,11 +53,17 @@ class Plan:
     Attributes:
         withdraw: (task, reason) of offers that are void.
         ended: Runs that have no live task any more.
+        pauses: (target, by whom, reason, whether what runs is to stop).
+        resumes: Targets that are paused no more.
+        edits: (task, priority, weight, deadline) of tasks that are offered already.
     """
 
     offers: list[Offer] = field(default_factory=list)
     withdraw: list[tuple[str, str]] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
+    pauses: list[tuple[str, str, str, bool]] = field(default_factory=list)
+    resumes: list[str] = field(default_factory=list)
+    edits: list[tuple[str, int | None, int | None, int | None]] = field(default_factory=list)
 
 
 class Runs:
@@ -177,6 +185,24 @@ class Runs:
         self._after(run, now)
         return count
 
+    def pause(self, target: str, by: str, reason: str, stop: bool, now: int) -> None:
+        """Let nothing of a run, a task or a map start, see `steering.pause`."""
+        run_id, _, name = target.partition("/")
+        steering.pause(self._get(run_id), name, by, reason, stop, now)
+        self._dirty[run_id] = None
+
+    def resume(self, target: str) -> None:
+        """Let it start again, see `steering.resume`."""
+        run_id, _, name = target.partition("/")
+        steering.resume(self._get(run_id), name)
+        self._dirty[run_id] = None
+
+    def edit(self, target: str, changes: dict[str, int], by: str, reason: str, now: int) -> None:
+        """Change priority, milli-weight or deadline, see `steering.edit`."""
+        run_id, _, name = target.partition("/")
+        steering.edit(self._get(run_id), name, changes, by, reason, now)
+        self._dirty[run_id] = None
+
     # ── what follows ────────────────────────────────────────────────────────────────────────────────────────
 
     def drain(self) -> Plan:
@@ -190,6 +216,8 @@ class Runs:
                 if made is not None:
                     plan.offers.append(made)
             plan.withdraw.extend(run.withdrawn.items())
+            if run.notices:
+                _notify(run, plan)
             self._changes.append((run_id, list(run.touched)))
             run.offers, run.withdrawn, run.touched = {}, {}, {}
         plan.ended.extend(run_id for run_id in self._ended if self._runs[run_id].ended)
@@ -331,7 +359,7 @@ class Runs:
         """Invariants of every run; tests call it after each step."""
         for run in self._runs.values():
             run.check()
-            assert run.id in self._dirty or not (run.offers or run.withdrawn), (
+            assert run.id in self._dirty or not (run.offers or run.withdrawn or run.notices), (
                 f"run {run.id}: forgotten by drain"
             )
 
@@ -344,6 +372,8 @@ class Runs:
         self._dirty[run.id] = None
         if not run.live and not run.ended:
             run.ended = max(now, 1)
+            if run.paused:
+                steering.resume_all(run)
             self._ended[run.id] = None
 
     def _find(self, task: str) -> tuple[Run, Step, int] | None:
@@ -394,8 +424,25 @@ def _offer(run: Run, step: Step, row: int, not_before: int) -> Offer | None:
         variants=spec.variants,
         gang=_gang(run, step, row),
     )
+    edit = steering.edit_of(run, step, row) if run.edits else None
+    if edit is not None:
+        said: dict[str, Any] = {
+            name: value for name, value in zip(steering.FIELDS, edit, strict=True) if value is not None
+        }
+        task = replace(task, **said)
     item = row - step.base if step.plural else None
-    return Offer(task, f"{run.id}/{spec.name}", item, run.inputs_of(step, row), not_before)
+    return Offer(task, f"{run.id}/{spec.name}", item, run.inputs_of(step, row), not_before, edit)
+
+
+def _notify(run: Run, plan: Plan) -> None:
+    for what, *said in run.notices:
+        if what == "pause":
+            plan.pauses.append((said[0], said[1], said[2], said[3]))
+        elif what == "resume":
+            plan.resumes.append(said[0])
+        else:
+            plan.edits.append((said[0], said[1], said[2], said[3]))
+    run.notices = []
 
 
 def _gang(run: Run, step: Step, row: int) -> Gang | None:

@@ -51,9 +51,10 @@ class Run:
     """
 
     __slots__ = (
-        "agenda", "attempt", "bundle", "cancelled", "counts", "earlier", "ended", "ended_at", "error",
-        "errors", "fence", "flags", "hosts", "id", "names", "node", "offers", "progress", "result", "spent",
-        "started", "state", "steps", "submitted", "took", "touched", "tries", "values", "waits", "withdrawn", "workflow",
+        "agenda", "attempt", "bundle", "cancelled", "counts", "earlier", "edits", "ended", "ended_at", "error",
+        "errors", "fence", "flags", "hosts", "id", "names", "node", "notices", "offers", "paused", "progress", "result",
+        "spent", "started", "state", "steps", "submitted", "took", "touched", "tries", "values", "waits", "withdrawn",
+        "workflow",
     )  # fmt: skip
 
     def __init__(
@@ -87,7 +88,11 @@ class Run:
             int, list[tuple[int, str, int]]
         ] = {}  # (attempt, outcome, took) of all but a final finish
         self.progress: dict[int, int] = {}
+        # what a person changed, by the target's name in the run (see `steering`)
+        self.paused: dict[str, dict[str, Any]] = {}
+        self.edits: dict[str, dict[str, Any]] = {}
         # what the next drain takes
+        self.notices: list[list[Any]] = []
         self.offers: dict[tuple[int, int], int] = {}  # (step, row) -> not before
         self.withdrawn: dict[str, str] = {}
         self.touched: dict[tuple[int, int], None] = {}

@@ -32,6 +32,9 @@ def save(run: Run) -> dict[str, Any]:
         "result": [_result_row(value) for value in run.result],
         "offers": [[*key, not_before] for key, not_before in run.offers.items()],
         "withdrawn": run.withdrawn.copy(),
+        "paused": {name: dict(pause) for name, pause in run.paused.items()},
+        "edits": {name: dict(edit) for name, edit in run.edits.items()},
+        "notices": [list(notice) for notice in run.notices],
     }
     for name in _COLUMNS:
         tree[name] = getattr(run, name).tolist()
@@ -61,6 +64,8 @@ def load(tree: dict[str, Any]) -> Run:
     run.earlier = {row: [(a, o, t) for a, o, t in history] for row, history in run.earlier.items()}
     run.offers = {(step, row): not_before for step, row, not_before in tree["offers"]}
     run.withdrawn = dict(tree["withdrawn"])
+    run.paused, run.edits = dict(tree.get("paused", {})), dict(tree.get("edits", {}))
+    run.notices = list(tree.get("notices", ()))
     run.recount()
     return run
 

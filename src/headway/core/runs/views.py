@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from headway.core.runs import gates
+from headway.core.runs import gates, steering
 from headway.core.runs.graph import Step
 from headway.core.runs.run import Run
 from headway.core.runs.states import DEAD, FINISHED, LIVE, QUEUED, RUNNING, SKIPPED, STATES
@@ -17,13 +17,15 @@ from headway.domain.workflow import Arg, DictOf, ListOf, Output, Value
 def run_view(run: Run) -> dict[str, Any]:
     """One run; `result` is a tree of references once it has finished."""
     outcome = run.outcome
-    due = None if run.workflow.deadline is None else run.workflow.deadline.due(run.submitted)
+    due = steering.run_due(run)
     priced = any(step.spec.cost for step in run.steps)
     return {
         "id": run.id,
         "name": run.workflow.name,
         "tenant": run.workflow.tenant,
+        "bundle": run.bundle,
         "state": outcome,
+        "paused": steering.pause_on(run, ""),
         "submitted": run.submitted,
         "ended": run.ended or None,
         "deadline": due,
@@ -104,7 +106,7 @@ def task_view(run: Run, step: Step, row: int) -> dict[str, Any]:
         attempts.append({"attempt": run.attempt[row], "outcome": "finished", "took": run.took[row]})
     elif state == RUNNING:
         attempts.append({"attempt": run.attempt[row], "outcome": "running", "took": None})
-    due = run.workflow.due(spec, run.submitted)
+    due = steering.due(run, step, row)
     waits = (run.id_of(*other) for other in run.parents_of(step, row) if run.state[other[1]] in LIVE)
     return {
         **brief(run, step, row),
@@ -114,7 +116,7 @@ def task_view(run: Run, step: Step, row: int) -> dict[str, Any]:
         "demand": str(spec.demand),
         "where": list(spec.where),
         "variants": [variant_to_json(variant) for variant in spec.variants],
-        "priority": spec.priority,
+        **_steered(run, step, row),
         "submitted": run.submitted,
         "deadline": due,
         "late": _late(due, run.ended_at[row]),
@@ -136,7 +138,7 @@ def _cost(run: Run, step: Step, row: int) -> int:
 def notes(run: Run, step: Step, row: int) -> list[str]:
     """What the graph adds to an answer to `why`, in sentences: the scheduler does not know of it."""
     found: list[str] = []
-    error, due = run.errors.get(row), run.workflow.due(step.spec, run.submitted)
+    error, due = run.errors.get(row), steering.due(run, step, row)
     if error is not None and "note" in error:
         found.append(error["note"])
     if due is not None and run.ended_at[row]:
@@ -145,6 +147,19 @@ def notes(run: Run, step: Step, row: int) -> list[str]:
     if step.spec.cost and (cost := _cost(run, step, row)):
         found.append(f"has cost {show_money(cost)}, at {show_milli(step.spec.cost)} an hour")
     return found
+
+
+def _steered(run: Run, step: Step, row: int) -> dict[str, Any]:
+    """Priority and milli-weight as they are by now, and what keeps it from starting."""
+    spec = step.spec
+    edited = steering.edit_of(run, step, row) if run.edits else None
+    priority, weight, _ = edited or (None, None, None)
+    live = run.state[row] in LIVE
+    return {
+        "priority": spec.priority if priority is None else priority,
+        "weight": run.workflow.weight if weight is None else weight,
+        "paused": steering.pause_on(run, run.name_of(step, row)) if run.paused and live else None,
+    }
 
 
 def error_of(run: Run, step: Step, row: int, *, full: bool = False) -> dict[str, Any] | None:

@@ -16,7 +16,9 @@ RUN_EXAMPLE: dict[str, Any] = {
     "id": "train-7f3a9c",
     "name": "train",
     "tenant": "default",
+    "bundle": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "state": "finished",
+    "paused": None,
     "submitted": 1764000000000000,
     "ended": 1764000004200000,
     "counts": {"finished": 12},
@@ -107,6 +109,24 @@ class CancelBody(Body):
     """Why something is cancelled, in words."""
 
     reason: str = Field(default="", max_length=2000, examples=["wrong data set"])
+
+
+class PauseBody(Body):
+    """Why, and whether what runs is ended."""
+
+    reason: str = Field(default="", max_length=2000, examples=["the data are being fixed"])
+    stop: bool = Field(
+        default=False, description="Ask what runs to checkpoint and end; else it runs to its end."
+    )
+
+
+class EditBody(Body):
+    """What changes; what is left out stays."""
+
+    priority: int | None = Field(default=None, ge=-1_000_000, le=1_000_000)
+    weight: int | None = Field(default=None, ge=1, le=10**12, description="In thousandths.")
+    deadline: int | None = Field(default=None, ge=0, le=2**62, description="Microseconds since 1970.")
+    reason: str = Field(default="", max_length=2000)
 
 
 class PolicyBody(Body):

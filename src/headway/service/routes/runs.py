@@ -194,8 +194,15 @@ async def runs(
     after: Annotated[
         str | None, Query(description="Only runs older than this one: the last id of the page before.")
     ] = None,
+    workflow: Annotated[
+        str | None, Query(max_length=200, description="Only runs of the workflow of this name.")
+    ] = None,
+    version: Annotated[
+        str | None,
+        Query(pattern="^[0-9a-f]{1,64}$", description="Only of this version: the beginning of `bundle`."),
+    ] = None,
 ) -> Response:
-    found = await confined.runs(ports.planner, who, state, limit, after)
+    found = await confined.runs(ports.planner, who, state, limit, after, workflow, version)
     return Response(to_json(found), media_type="application/json")
 
 
