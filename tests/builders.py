@@ -91,9 +91,10 @@ def override(
     seconds: float = 3600,
     amount: int = 1,
     node: str = "",
+    stop: bool = False,
 ) -> Override:
     """An override by `ada`, for an hour unless said."""
-    return Override(ident, kind, target, "ada", "because", int(seconds * SECOND), amount, node)
+    return Override(ident, kind, target, "ada", "because", int(seconds * SECOND), amount, node, stop)
 
 
 class Harness:

@@ -465,7 +465,13 @@ class EngineMachine(RuleBasedStateMachine):
     def clear_window(self, ident: str) -> None:
         self.apply(ev.WindowCleared(ident))
 
-    @rule(ident=st.sampled_from("xyz"))
+    @rule(name=NAMES, run=st.booleans(), stop=st.booleans())
+    def pause(self, name: str, run: bool, stop: bool) -> None:
+        target = self.full(name)
+        target = target.partition("/")[0] if run else target
+        self.apply(ev.OverrideApplied(override("pause", target, ident="p", seconds=0, stop=stop)))
+
+    @rule(ident=st.sampled_from("xyzpp"))
     def revert(self, ident: str) -> None:
         self.apply(ev.OverrideReverted(ident))
 

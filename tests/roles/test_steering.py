@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from office import Office, make_roles
 
 from headway.errors import Conflict, Invalid, NotFound
+
+from .office import Office, make_roles
 
 
 def spec(name: str, *after: str, **fields: Any) -> dict[str, Any]:
@@ -134,8 +135,23 @@ def test_with_stop_what_runs_is_asked_to_checkpoint_unless_it_may_not_run_twice(
     assert asked == ["r1/load"]
     office.report("a", ["r1/load", 1, "preempted", office.now, [1000, None]])
     assert granted(office) == ["r1/pay"]
+    assert "it was asked to end on a" in why(office, "r1/load")
+    assert "as ada paused r1: the data are wrong" in why(office, "r1/load")
     resume(office, "r1")
     assert ("r1/load", 2) in office.grants["a"]
+    office.work()
+    assert office.view("r1")["state"] == "finished"
+
+
+def test_what_starts_after_all_because_its_call_back_came_too_late_is_stopped_too(office: Office) -> None:
+    office.hello("a", cpu=1000)
+    office.submit("r1", [spec("load"), spec("train")])
+    assert granted(office)[:1] == ["r1/load"]
+    pause(office, "r1", stop=True)
+    office.report("a", ["r1/load", 1, "started", office.now, 1])
+    assert [row[0] for body in office.told["a"] for row in body.get("preempts", ())] == ["r1/load"]
+    office.report("a", ["r1/load", 1, "preempted", office.now, [1000, None]])
+    resume(office, "r1")
     office.work()
     assert office.view("r1")["state"] == "finished"
 

@@ -27,7 +27,9 @@ EXPECTED = {
         POST /v1/runs  POST /v1/runs/{id}/cancel  POST /v1/runs/{id}/retry  POST /v1/tasks/{run}/{name}/cancel
         PUT /v1/blobs/{sha256}  PUT /v1/schedules/{name}  DELETE /v1/schedules/{name}  POST /v1/schedules/{name}/pause
         POST /v1/schedules/{name}/resume  POST /v1/schedules/{name}/backfill  DELETE /v1/schedules/{name}/backfill
-        POST /v1/schedules/{name}/events""",
+        POST /v1/schedules/{name}/events
+        POST /v1/runs/{id}/pause  POST /v1/runs/{id}/resume  PATCH /v1/runs/{id}  POST /v1/tasks/{run}/{name}/pause
+        POST /v1/tasks/{run}/{name}/resume  PATCH /v1/tasks/{run}/{name}""",
     "operator": """
         POST /v1/windows  DELETE /v1/windows/{id}  POST /v1/overrides  DELETE /v1/overrides/{id}  PUT /v1/policy
         PUT /v1/tenants/{name}/quota  DELETE /v1/tenants/{name}/quota  PUT /v1/rates/{name}  DELETE /v1/rates/{name}""",
@@ -72,7 +74,7 @@ async def ask(http: httpx.AsyncClient, route: str, run: str = "r-red") -> httpx.
     method, path = route.split()
     for name, value in {"{id}": run, "{run}": run, "{name}": "one", "{sha256}": "0" * 64}.items():
         path = path.replace(name, value)
-    return await http.request(method, path, json={} if method in ("POST", "PUT") else None)
+    return await http.request(method, path, json={} if method in ("POST", "PUT", "PATCH") else None)
 
 
 def test_every_route_says_what_it_needs(service: Service) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from headway.core import events, explain, invariants, snapshot, switching, trains
+from headway.core import events, explain, invariants, snapshot, stopping, switching, trains
 from headway.core.admission import gangs, limits, windows
 from headway.core.branches import depth_of
 from headway.core.decisions import Decision, Reason, Stop
@@ -436,6 +436,8 @@ class Engine:
             self.world.oust(member, Reason("preempted", said), now)
         elif len(lease.members) > 1:
             trains.watch(self.world, member)
+        if self.world.overrides.active:
+            stopping.stop_late(self.world, member, now)
 
     def _progressed(self, event: events.AttemptProgressed, now: int) -> None:
         member = self._present(event.task, event.attempt, "progressed")
@@ -627,7 +629,7 @@ class Engine:
         self.world.overrides.active[override.id] = override
         self._reconsider(override, now)
         if override.stop:
-            self._stop_running(override, now)
+            stopping.stop_running(self.world, override, now)
 
     def _override_reverted(self, event: events.OverrideReverted, now: int) -> None:
         override = self.world.overrides.active.get(event.override)
@@ -635,17 +637,6 @@ class Engine:
             self.world.stale += 1
             return
         self._end_override(override, now)
-
-    def _stop_running(self, override: Override, now: int) -> None:
-        """Ask what the override concerns and runs to checkpoint and end; what may not run twice goes on."""
-        world = self.world
-        for entry in world.tasks.values():
-            member = entry.member
-            if member is None or member.started < 0 or entry.task.at_most_once or entry.withdrawn:
-                continue
-            if entry.task.id not in world.away and concerns(override, entry.task.id):
-                said = (("override", override.id), ("who", override.by))
-                world.oust(member, Reason("preempted", said), now)
 
     def _end_override(self, override: Override, now: int) -> None:
         del self.world.overrides.active[override.id]

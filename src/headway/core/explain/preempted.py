@@ -26,6 +26,12 @@ def preempted_lines(said: dict[str, Any]) -> list[str]:
         return [
             f"it was asked to end on {said['node']} {show_time(said['ago'])} ago, for window {said['window']}{why}"
         ]
+    if "paused" in said:
+        why = f": {said['reason']}" if said["reason"] else ""
+        ago = show_time(said["ago"])
+        return [
+            f"it was asked to end on {said['node']} {ago} ago, as {said['who']} paused {said['paused']}{why}"
+        ]
     if "outcome" in said:
         ago = show_time(said["ago"])
         return [
