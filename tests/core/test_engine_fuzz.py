@@ -251,6 +251,10 @@ class EngineMachine(RuleBasedStateMachine):
             made = self.in_gangs[idents[number % len(idents)]]
             self.apply(ev.TaskOffered(made, self.now + delay if delay else 0))
 
+    @rule(name=NAMES, producer=NAMES, size=st.sampled_from([1 << 20, 1 << 24, 3 << 24, 1 << 40]))
+    def input_known(self, name: str, producer: str, size: int) -> None:
+        self.apply(ev.InputKnown(self.full(name), self.full(producer), size))
+
     @rule(name=NAMES)
     def withdraw(self, name: str) -> None:
         self.apply(ev.TaskWithdrawn(self.full(name), "no more"))

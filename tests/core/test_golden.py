@@ -72,7 +72,7 @@ DIGESTS = {
     "limits": "bf8a040f9ad450e1",  # Start 244, Recall 11, Preempt 2, Spare 1
     "limits_fair": "f1ce379b6b0705d5",  # Start 175, Preempt 8, Recall 1, Spare 2
     "overrides": "d1988ff73dd09038",  # Start 173, Recall 2, Dropped 12
-    "windows": "be2b29f01e105951",  # Start 180, Recall 46, Preempt 49, Spare 7
+    "windows": "1e1b55851692c960",  # Start 177, Recall 26, Preempt 56, Spare 19
     "plans": "b5002e8b255bb148",  # Start 247
     "longer": "2a66e4dbafa8507e",  # Start 199, Recall 76, Preempt 69, Dropped 9, Spare 18
     "attained": "ca16dad65cd19d28",  # Dropped 20, Start 169, Preempt 1
@@ -85,7 +85,7 @@ DIGESTS = {
     "least": "e3ef7fa5ee5ffe6e",  # Start 188
     "completion": "2316aef83954fc00",  # Start 183, Preempt 45, Recall 12, Spare 7
     "locality": "f5ced948ed8df218",  # Start 244, Recall 1
-    "all": "97f9f53a07151f59",  # Start 252, Recall 39, Preempt 12, Dropped 1
+    "all": "09306cc65d0e4594",  # Start 252, Recall 51, Preempt 29, Dropped 2, Spare 1
     "all_fgd": "15bcdd44828969e4",  # Start 238, Preempt 17, Recall 25, Lost 8, Dropped 4, Spare 2
     "fcfs, best_fit": "e3a91d94e4326623",
     "fcfs, fgd": "8096eafd49ecec72",

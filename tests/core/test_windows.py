@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from headway.core import standing
 from headway.core.decisions import Start
-from headway.core.events import Outcome, WindowCleared, WindowSet
+from headway.core.events import Outcome, TaskWithdrawn, WindowCleared, WindowSet
 from headway.domain.units import SECOND
 from headway.domain.window import Window
 from headway.errors import Conflict, HeadwayError, Invalid
@@ -49,10 +49,24 @@ def test_what_is_known_of_a_task_nobody_said_anything_about(drive) -> None:
     assert placed(h.offer(task("a"))) == []
     h.apply(WindowCleared("w"))
     h.started("a")
-    h.ended("a", took=50)
+    h.ended("a", took=10)
     h.apply(window("n1"))
-    assert placed(h.offer(task("b"))) == ["b"]  # its kind took 50 s
+    assert placed(h.offer(task("b"))) == ["b"]  # its kind took 10 s once: nine in ten take less than five times that
     assert placed(h.offer(task("c", kind="stranger"))) == []
+
+
+def test_few_samples_widen_what_a_task_is_taken_to_run(drive) -> None:
+    h: Harness = drive(order="fcfs", train_span=0)
+    h.join(node("n1", cpu=1))
+    for known in range(1, 9):
+        h.offer(task(f"a{known}"))
+        h.ended(f"a{known}", took=50)
+        h.apply(window("n1"))
+        h.offer(task(f"b{known}"))
+        assert h.state(f"b{known}") == ("placed" if known >= 4 else "queued")  # four: twice the longest at most
+        h.apply(TaskWithdrawn(f"r/b{known}", ""), WindowCleared("w"))
+        if known >= 4:
+            h.ended(f"b{known}", outcome=Outcome.CANCELLED)
 
 
 def test_a_node_is_as_others_until_something_could_overrun(drive) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from headway.core import events, explain, invariants, snapshot, stopping, switching, trains
 from headway.core.admission import gangs, limits, windows
 from headway.core.branches import depth_of
+from headway.core.capacity import learning
 from headway.core.decisions import Decision, Reason, Stop
 from headway.core.events import Event, Outcome
 from headway.core.overrides import checked, concerns
@@ -94,6 +95,7 @@ class Engine:
             events.TaskOffered: self._offered,
             events.TaskWithdrawn: self._withdrawn,
             events.TaskEdited: self._edited,
+            events.InputKnown: lambda event, _now: learning.input_known(world, event),
             events.AttemptStarted: self._started,
             events.AttemptProgressed: self._progressed,
             events.AttemptCheckpointed: self._checkpointed,
@@ -482,7 +484,7 @@ class Engine:
         world.record(member, str(event.outcome), event.took, now)
         entry.attained += event.took
         if event.outcome is Outcome.FINISHED:
-            self._learn(entry, world.work(member, event.took))
+            learning.finished(world, entry, world.work(member, event.took))
             world.detach(member, now, event.took)
             world.leave(entry, Move.END, finished=True)
             world.release_waiters(event.task, member.lease.space.index, now)
@@ -503,17 +505,6 @@ class Engine:
         world.leave(entry, Move.END)
         if offer is not None:
             world.admit(offer.task, offer.not_before, now)
-
-    def _learn(self, entry: Entry, took: int) -> None:
-        """An attempt finished. One that went on from a checkpoint shows what a restart takes, if it is known what was left;
-        of how long its kind takes it says something only without that."""
-        world, family = self.world, entry.family
-        left = MILLI - entry.done  # what this attempt had to do; 0 if the checkpoint held it all
-        if entry.done and (entry.task.estimate is not None or family.count):
-            family.learn_restart(took - world.remaining(entry))
-        if left:
-            done = max(took - world.restart(entry), 0) if entry.done else took
-            world.estimates.learn(family, done * MILLI // left, world.settings.train_span)
 
     def _break_up(self, entry: Entry, outcome: str, now: int) -> None:
         """A member of a gang is over, unfinished: so are the others."""

@@ -93,6 +93,20 @@ class TaskEdited:
 
 
 @dataclass(frozen=True, slots=True)
+class InputKnown:
+    """A result that the task reads turned out to be of that size; where it lies is known from who made it.
+
+    Attributes:
+        producer: The task whose result it is.
+        size: Bytes.
+    """
+
+    task: str
+    producer: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptStarted:
     """The first instruction of the attempt ran, at `at` by the executor's clock."""
 
@@ -273,6 +287,7 @@ Event = (
     | TaskOffered
     | TaskWithdrawn
     | TaskEdited
+    | InputKnown
     | AttemptStarted
     | AttemptProgressed
     | AttemptCheckpointed

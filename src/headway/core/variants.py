@@ -18,6 +18,7 @@ from headway.core.placement.space import Imagined, Space
 from headway.core.queue import Shape
 from headway.core.state import Entry
 from headway.core.world import World
+from headway.domain.task import reads
 from headway.domain.units import SECOND
 
 #: Places for one shape that are counted on one node.
@@ -87,8 +88,10 @@ def choose(world: World, entry: Entry, now: int, must: bool = False) -> bool:
 def _length(world: World, entry: Entry, index: int) -> int:
     """Microseconds that the variant still takes."""
     variant = entry.task.variants[index]
-    family = world.estimates.family(entry.task.kind, variant.demand)
-    return world.estimates.remaining(family, variant.estimate, entry.done)
+    family, said = world.estimates.family(entry.task.kind, variant.demand), variant.estimate
+    if said is None and family.sizes is not None and entry.task.inputs:
+        said = family.sizes.median(reads(entry.task))
+    return world.estimates.remaining(family, said, entry.done)
 
 
 def _may_preempt(world: World, entry: Entry) -> bool:

@@ -19,6 +19,7 @@ from headway.core.admission.calendar import Windows
 from headway.core.admission.gates import Gates
 from headway.core.admission.outlook import Outlook
 from headway.core.ask import Ask, ask_of
+from headway.core.capacity import learning
 from headway.core.capacity.estimates import Estimates
 from headway.core.decisions import Decision, Dropped, Lost, Preempt, Reason, Recall, Spare, Start
 from headway.core.joint.record import Standing
@@ -145,7 +146,8 @@ class World:
 
     def remaining(self, entry: Entry) -> int:
         """Processing time left, in microseconds (the policy's `Book`)."""
-        return self.estimates.remaining(entry.family, entry.task.estimate, entry.done)
+        said = entry.task.estimate if entry.family.sizes is None else learning.said(entry)
+        return self.estimates.remaining(entry.family, said, entry.done)
 
     def lasts(self, entry: Entry, space: Space) -> int:
         """Microseconds that what is left takes on that node, with what has to be brought there."""
@@ -174,7 +176,7 @@ class World:
 
     def total(self, entry: Entry) -> int:
         """Processing time of the whole task, in microseconds (the policy's `Book`)."""
-        return max(self.estimates.total(entry.family, entry.task.estimate), 1)
+        return max(self.estimates.total(entry.family, learning.said(entry)), 1)
 
     def restart(self, entry: Entry) -> int:
         """Microseconds that a next attempt of it would need before it goes on: as said, else as learned, else 0."""

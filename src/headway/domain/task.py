@@ -101,3 +101,8 @@ class Task:
     def run(self) -> str:
         """The run it belongs to."""
         return self.id.partition("/")[0]
+
+
+def reads(task: Task) -> int:
+    """Bytes of the results that the task reads, as far as is known."""
+    return sum(size for _, size in task.inputs) if task.inputs else 0

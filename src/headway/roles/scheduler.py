@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict, deque
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from pydantic_core import to_json
@@ -36,6 +36,7 @@ from headway.domain.task import Variant
 from headway.domain.window import Window
 from headway.errors import Conflict, HeadwayError, Invalid, NotFound
 from headway.override.proposal import Proposal
+from headway.roles.inputs import blob_size, held_inputs, read_by
 from headway.roles.overruling import Overruling
 from headway.roles.step import CALL, NONSENSE, Input, Output, Step
 from headway.roles.translate import (
@@ -67,6 +68,8 @@ class Book:
 
     calls: dict[str, Call] = field(default_factory=dict)
     demands: dict[str, tuple[Demand, tuple[Variant, ...]]] = field(default_factory=dict)
+    #: By call, as `demands`: the nodes whose results it reads.
+    reads: dict[str, frozenset[str]] = field(default_factory=dict)
     payloads: dict[str, Payload] = field(default_factory=dict)
     #: Producer task -> offered tasks that lack its result. A producer may be lost and run again before it delivers.
     consumers: dict[str, list[str]] = field(default_factory=dict)
@@ -156,6 +159,7 @@ class Scheduler:
             book.closed = False
             book.calls[key] = call
             book.demands[key] = demand_from_model(call.demand), variants_from_call(call)
+            book.reads[key] = read_by(call)
         for row in body.tasks:
             self._offer(now, row)
         for task, reason in body.withdraw:
@@ -188,20 +192,22 @@ class Scheduler:
         book.payloads[row.task] = Payload(row.call, row.item, inputs)
         waits = row._replace(after=[producer for producer in row.after if producer not in book.results])
         task = task_from_row(waits, book.calls[row.call], *book.demands[row.call])
+        if inputs and (held := held_inputs(task.run, inputs, book.reads[row.call])):
+            task = replace(task, inputs=held)
         self.engine.apply(events.TaskOffered(task, row.not_before), now)
 
     def _report(self, now: int, row: ReportRow) -> bool:
         """Take a row; returns whether it ends an attempt."""
         event = event_from_report(row)
         if row.what == "finished" and self.engine.expects(row.task, row.attempt):
-            self._deliver(row.task, row.value[1])
+            self._deliver(now, row.task, row.value[1])
         self.engine.apply(event, now)
         if not isinstance(event, events.AttemptEnded):
             return False
         self._forget(row.task)
         return True
 
-    def _deliver(self, producer: str, ref: Any) -> None:
+    def _deliver(self, now: int, producer: str, ref: Any) -> None:
         """Hand a result to the offered tasks that lack it, and keep it for those that are on the way."""
         run, _, name = producer.partition("/")
         book = self.books.get(run)
@@ -214,6 +220,9 @@ class Scheduler:
             payload = book.payloads.get(consumer)
             if payload is not None:
                 payload.inputs[name] = ref
+                size = blob_size(name, ref, book.reads[payload.call])
+                if size:
+                    self.engine.apply(events.InputKnown(consumer, producer, size), now)
 
     def _forget(self, task: str) -> None:
         """Drop the payload of a task that left the engine; one offered again meanwhile is still known there."""
@@ -440,6 +449,7 @@ class Scheduler:
                     key: (demand_from_model(call.demand), variants_from_call(call))
                     for key, call in calls.items()
                 },
+                {key: read_by(call) for key, call in calls.items()},
                 {task: Payload(*fields) for task, fields in kept["payloads"].items()},
                 {task: list(waiting) for task, waiting in kept["consumers"].items()},
                 OrderedDict(kept["results"]),

@@ -68,8 +68,16 @@ class Experience:
             self.kinds.move_to_end(name)
             pool.add(ratio)
 
-    def draw(self, chance: Chance, estimates: Estimates, family: Family, said: int | None, ran: int) -> int:
-        """A processing time in microseconds, longer than the `ran` that it has run so far."""
+    def draw(
+        self,
+        chance: Chance,
+        estimates: Estimates,
+        family: Family,
+        said: int | None,
+        ran: int,
+        size: int = 0,
+    ) -> int:
+        """A processing time in microseconds of a task that reads `size` bytes, longer than the `ran` that it has run so far."""
         if said is not None and said > 0:
             known = self.overall
             for name in _names(family.kind, said):
@@ -81,7 +89,8 @@ class Experience:
         if said == 0:
             return max(ran + 1, 1)
         if family.recent:
-            return _drawn(chance, family.ordered(), 1, 1, ran)
+            alike = family.sizes.times(size) if size and family.sizes is not None else None
+            return _drawn(chance, alike or family.ordered(), 1, 1, ran)
         return _drawn(chance, (), MILLI, estimates.overall or UNKNOWN, ran)
 
 

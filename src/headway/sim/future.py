@@ -20,7 +20,7 @@ from headway.core.decisions import Decision, Lost, Recall, Stop
 from headway.core.engine import Engine
 from headway.core.state import Entry, Lease, Member
 from headway.domain.resources import Demand
-from headway.domain.task import Task
+from headway.domain.task import Task, reads
 from headway.domain.units import MILLI
 from headway.sim.chance import Chance
 from headway.sim.choice import Choice
@@ -190,7 +190,8 @@ def _present(engine: Engine, experience: Experience, seed: int, entry: Entry, no
         return job
     ran = world.work(member, now - member.started)
     chance = Chance(seed, entry.task.id)
-    total = experience.draw(chance, world.estimates, entry.family, entry.task.estimate, ran)
+    size = reads(entry.task)
+    total = experience.draw(chance, world.estimates, entry.family, entry.task.estimate, ran, size)
     if entry.done:  # so much of it is kept, and this attempt has the rest to do
         total = max(total, ran * MILLI // max(MILLI - entry.done, 1) + 1)
     ways = tuple(total if way == entry.variant else time for way, time in enumerate(job.durations))
@@ -202,7 +203,8 @@ def _drawn(engine: Engine, experience: Experience, seed: int, task: Task) -> Job
     estimates = engine.world.estimates
 
     def time(demand: Demand, said: int | None) -> int:
-        return experience.draw(Chance(seed, task.id), estimates, estimates.family(task.kind, demand), said, 0)
+        family = estimates.family(task.kind, demand)
+        return experience.draw(Chance(seed, task.id), estimates, family, said, 0, reads(task))
 
     ways = tuple(time(way.demand, way.estimate) for way in task.variants)
     return Job(task, time(task.demand, task.estimate), ways)

@@ -90,7 +90,7 @@ def keeps_of(world: World, plan: Standing) -> Keeps:
         space = world.nodes.by_name.get(row.node)
         if space is None or not space.open or not space.admits(entry.shape):
             continue
-        end = row.start + world.remaining(entry)
+        end = row.start + world.lasts(entry, space)
         keep = Keep(*mine, row.start, end, entry.shape, task)
         keeps.setdefault(space.index, []).append(keep)
     return keeps
@@ -106,7 +106,7 @@ def delayed(world: World, keeps: Keeps, entry: Entry, space: Space, now: int) ->
     kept = keeps.get(space.index)
     if not kept:
         return ""
-    mine, end = (world.key(entry), entry.seq), now + world.remaining(entry)
+    mine, end = (world.key(entry), entry.seq), now + world.lasts(entry, space)
     ahead = [keep for keep in kept if (keep.key, keep.seq) < mine]
     for keep in ahead:
         if end <= keep.start:
@@ -139,8 +139,9 @@ def _take(room: Imagined, shape: Shape) -> None:
 def _through(world: World, plan: Standing, line: list[Entry], keeps: Keeps, now: int) -> bool:
     """Once through the line. Returns whether anything was placed or parked."""
     queue, nodes, moved = world.queue, world.nodes, False
-    #: By shape: so long a task, or a longer one, finds no node now.
-    failed: dict[int, int] = {}
+    #: By shape, and by kind where nodes differ in speed: so long a task, or a longer one, finds no node now.
+    failed: dict[tuple[int, str], int] = {}
+    paced = nodes.paces.known
     for entry in line:
         shape = entry.shape
         if not shape.in_line:
@@ -158,7 +159,8 @@ def _through(world: World, plan: Standing, line: list[Entry], keeps: Keeps, now:
                 continue
         ranked = plan.rows.get(entry.task.id)
         length = world.remaining(entry)
-        if ranked is None and length >= failed.get(shape.id, length + 1):
+        alike = shape.id, entry.task.kind if paced else ""
+        if ranked is None and length >= failed.get(alike, length + 1) and not (paced and entry.task.inputs):
             continue
         best = nodes.best(shape)
         if best is None:
@@ -169,7 +171,8 @@ def _through(world: World, plan: Standing, line: list[Entry], keeps: Keeps, now:
             continue
         space = _where(world, keeps, entry, best, ranked[1] if ranked is not None else None, now)
         if space is None:
-            failed[shape.id] = min(length, failed.get(shape.id, length))
+            if not (paced and entry.task.inputs):  # else it may be the way of its inputs that takes so long
+                failed[alike] = min(length, failed.get(alike, length))
             continue
         world.place(entry, space, _reason(world, plan, keeps, entry, space, ranked, now), now)
         moved = True

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from headway.core.admission import gangs
 from headway.core.admission.line import admits, head_of_line
 from headway.core.admission.outlook import expected_end
+from headway.core.capacity import learning
 from headway.core.decisions import Reason
 from headway.core.placement.space import Space
 from headway.core.preemption.search import evict
@@ -165,7 +166,7 @@ def tick(world: World, now: int) -> list[Space]:
             windows.begun[window.id] = None
             if window.preempt:
                 _vacate(world, window, now)
-    learned = max((q for f in world.estimates.families if (q := f.quantile(900)) is not None), default=0)
+    learned = max((q for f in world.estimates.families if (q := f.upper(900)) is not None), default=0)
     longest = max(windows.longest, learned)
     close: dict[str, None] = {}
     for window in windows.active.values():
@@ -196,12 +197,14 @@ def _vacate(world: World, window: Window, now: int) -> None:
 # ── placing ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def length(world: World, entry: Entry, window: Window) -> int:
-    """How long the task is taken to run from now on, in microseconds."""
-    said = entry.task.estimate
+def length(world: World, entry: Entry, window: Window, space: Space | None = None) -> int:
+    """How long the task is taken to run from now on, in microseconds: on that node, or at speed 1."""
+    known = learning.known(world, entry)
+    said = known.micros if known.origin == "said" else known.most
     if said is None:
-        said = entry.family.quantile(900)
-    return window.assume if said is None else max(said * (MILLI - entry.done) // MILLI, 1)
+        return window.assume
+    left = max(said * (MILLI - entry.done) // MILLI, 1)
+    return left if space is None or not world.nodes.paces.known else world.paced(entry, left, space)
 
 
 def blocking(world: World, entry: Entry, space: Space, now: int) -> Window | None:
@@ -209,7 +212,7 @@ def blocking(world: World, entry: Entry, space: Space, now: int) -> Window | Non
     for window in world.windows.on(space):
         if (
             not window.owns(entry.task.tenant, entry.task.run)
-            and now + length(world, entry, window) > window.start
+            and now + length(world, entry, window, space) > window.start
         ):
             return window
     return None
@@ -279,7 +282,7 @@ def _reason(world: World, entry: Entry, space: Space, now: int) -> Reason:
     if window.owns(entry.task.tenant, entry.task.run):
         return Reason("reserved", (("until", window.end - now), ("window", window.id)))
     facts = (
-        ("expected", length(world, entry, window)),
+        ("expected", length(world, entry, window, space)),
         ("starts_in", window.start - now),
         ("window", window.id),
     )

@@ -9,6 +9,7 @@ from headway.core.decisions import Reason
 from headway.core.explain.gangs import gang_facts
 from headway.core.explain.plan import planned
 from headway.core.explain.preempted import preempted
+from headway.core.explain.reckoned import reckoned
 from headway.core.explain.text import lines
 from headway.core.explain.waiting import LISTED, key_of, queued
 from headway.core.overrides import concerns
@@ -60,6 +61,7 @@ def why(world: World, task: str, now: int) -> Explanation:
     facts: dict[str, Any] = {"now": now, "demand": str(entry.task.demand), "attempt": entry.attempt}
     if entry.task.deadline is not None:
         facts["due_in"] = entry.task.deadline - now
+    facts |= reckoned(world, entry)
     if entry.task.where:
         facts["where"] = list(entry.task.where)
     if entry.task.variants:

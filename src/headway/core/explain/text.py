@@ -8,6 +8,7 @@ from headway.core.admission import limits
 from headway.core.explain.gangs import gang_lines
 from headway.core.explain.plan import placed_text, plan_lines
 from headway.core.explain.preempted import preempted_lines
+from headway.core.explain.reckoned import reckoned_lines
 from headway.core.ordering import shown
 from headway.core.placement import placements
 from headway.domain.units import show_amount, show_time
@@ -48,6 +49,8 @@ def lines(facts: dict[str, Any]) -> list[str]:
         ends = _ends(facts["prefers"]["expected"], facts["variant"])
         again = show_time(facts["prefers"]["for_another"])
         found.append(f"waits for variant {facts['variant'] + 1}, {ends}; chooses anew in {again}")
+    if "reckoned" in facts:
+        found += reckoned_lines(facts["reckoned"], queued="blocked" in facts)
     if "where" in facts:
         found.append(f"wants {' and '.join(facts['where'])}")
     if "due_in" in facts:

@@ -167,7 +167,7 @@ def look(world: World, now: int, aim: Aim, offers: Sequence[Offer] = ()) -> Look
     ]
     ids = {entry.task.id: index for index, entry in enumerate(entries)}
     classes = sorted({_class(world, entry) for entry in entries})
-    jobs = tuple(_job(world, entry, names, nodes, classes, now) for entry in entries)
+    jobs = tuple(_job(world, entry, names, spaces, nodes, classes, now) for entry in entries)
     edges = tuple(
         Edge(ids[earlier], index)
         for index, entry in enumerate(entries)
@@ -289,12 +289,16 @@ def _job(
     world: World,
     entry: Entry,
     names: tuple[str, ...],
+    spaces: Sequence[Space],
     nodes: Sequence[Node],
     classes: list[tuple[int, int]],
     now: int,
 ) -> Job:
     length = world.remaining(entry)
-    durations = tuple(length if _could(node, entry) else None for node in nodes)
+    takes = [length] * len(nodes)
+    if world.nodes.paces.known:  # of nodes that are not there yet no speed is known
+        takes[: len(spaces)] = [world.lasts(entry, space) for space in spaces]
+    durations = tuple(time if _could(node, entry) else None for time, node in zip(takes, nodes, strict=True))
     level = max(0, _CLASSES - classes.index(_class(world, entry))) if len(classes) > 1 else 0
     release = max(entry.not_before - now, 0)
     for task in entry.waits:

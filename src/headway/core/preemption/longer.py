@@ -1,7 +1,8 @@
 """SRPT proper: within a class, a task that fits nowhere preempts what has more left to do than it has.
 
-What a running attempt has left is what it was reckoned to take less what it ran, or what its progress says. One that
-outlasts its estimate is reckoned to be nearly done: a wrong estimate costs what no preemption would cost, and not more.
+What each of the two would still take on that node is compared. What a running attempt has left is what it was reckoned to
+take less what it ran, or what its progress says. One that outlasts its estimate is reckoned to be nearly done: a wrong
+estimate costs what no preemption would cost, and not more.
 
 It must gain more than `preempt_cost` and the victim's restart, and be better by `preempt_margin` thousandths of what the
 victim has left. The margin lasts: what the preemptor has left falls from then on, and what its victim has left stands still, so
@@ -39,10 +40,12 @@ class ByLeft:
         to_go = left(world, lease, now)
         kept = to_go - to_go * settings.preempt_margin // MILLI
         cost = settings.preempt_cost + (world.restart(victim) if running.started >= 0 else 0)
-        if self.order.key_of(victim, kept) <= self.order.key_of(entry, world.remaining(entry) + cost):
+        if self.order.key_of(victim, kept) <= self.order.key_of(
+            entry, world.lasts(entry, lease.space) + cost
+        ):
             return None, None
         return (-to_go, price(world, lease, now).total), None
 
     def facts(self, world: World, entry: Entry) -> dict[str, int]:
-        """What the preemptor has left."""
+        """What the preemptor has left, at speed 1."""
         return {"needs": world.remaining(entry)}

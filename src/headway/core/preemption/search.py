@@ -160,7 +160,9 @@ def left(world: World, lease: Lease, now: int) -> int:
     member = lease.members[0]
     entry = member.entry
     if member.done > entry.done:
-        return world.total(entry) * (MILLI - member.done) // MILLI
+        work = world.total(entry) * (MILLI - member.done) // MILLI
+        paces = world.nodes.paces
+        return work * MILLI // paces.speed(entry.task.kind, lease.space.index) if paces.known else work
     return max(member.expected - (now - member.started if member.started >= 0 else 0), 0)
 
 
