@@ -1,4 +1,5 @@
-"""How many nodes are needed: of trace files or of a service's own journal, also for the load that is forecast."""
+"""How many nodes are needed: of trace files or of a service's own journal, also for the load that is forecast; and which to
+add or to close for what waits in a service right now."""
 
 from __future__ import annotations
 
@@ -9,11 +10,14 @@ from pathlib import Path
 from headway.api.simulating import read_traces
 from headway.core.capacity.forecast import FEW, forecast
 from headway.domain.units import SECOND
-from headway.errors import Invalid
+from headway.errors import Invalid, NotFound
+from headway.roles.following.past import follower_at
 from headway.sim.injected import Injected
+from headway.sim.pools import PoolPlan, Question, plan_pools
 from headway.sim.records import Rules
 from headway.sim.sizing import BUDGET, Plan, Target, plan, read_kinds
 from headway.sim.trace import Trace
+from headway.store.reader import Reader
 
 HOUR, DAY = 3600 * SECOND, 24 * 3600 * SECOND
 #: Bins of a forecast at most.
@@ -63,6 +67,28 @@ def plan_traces(
         budget=budget,
     )
     return replace(found, notes=(*found.notes, *notes))
+
+
+def plan_state(state: Path, nodes: Path, at: int, **asked: int) -> PoolPlan:
+    """Which nodes to add and which can go, for what waited in a service at a time; it may be up or down.
+
+    Args:
+        state: Its state folder.
+        nodes: A file of the kinds that can be had.
+        at: Microseconds since the epoch.
+        asked: As in `sim.pools.Question`.
+
+    Raises:
+        NotFound: There is no journal or no such file, or nothing had happened yet.
+        Invalid: The file says something else.
+    """
+    path = state / "journal.db"
+    if not path.exists():
+        raise NotFound(
+            f"there is no journal in {state}", hint="name a state folder: headway plan DIR --pools FILE"
+        )
+    question = Question(read_kinds(nodes)[0], **asked)
+    return plan_pools(follower_at(Reader(path), at).engine, at, question)
 
 
 def growth(trace: Trace, ahead: int, milli: int) -> tuple[float, str]:

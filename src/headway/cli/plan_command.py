@@ -1,9 +1,10 @@
-"""`plan`: how many nodes of which kind."""
+"""`plan`: how many nodes of which kind a trace needs, and which to add or to close for what waits in a service."""
 
 from __future__ import annotations
 
 import json
 import sys
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -45,6 +46,36 @@ Ahead = Annotated[
     typer.Option("--ahead", metavar="TIME", help="For the load that is forecast for so long from now: 30d."),
 ]
 Simulations = Annotated[int, typer.Option("--simulations", min=1, help="How many may be tried.")]
+Pools = Annotated[
+    Path | None,
+    typer.Option(
+        "--pools",
+        metavar="FILE",
+        help="Instead: which nodes of these kinds to add or close for what waits in a state folder now.",
+    ),
+]
+At = Annotated[
+    str | None,
+    typer.Option("--at", metavar="TIME", help="With --pools, as of then: 2026-03-01T10:30, '10min ago'."),
+]
+DelayCost = Annotated[
+    float,
+    typer.Option(
+        "--delay-cost",
+        min=0.000001,
+        help="With --pools: what an hour's delay of a task of weight 1 costs, in the currency of `cost`.",
+    ),
+]
+Ready = Annotated[
+    str, typer.Option("--ready", metavar="TIME", help="With --pools: until a new node takes tasks.")
+]
+Horizon = Annotated[
+    str, typer.Option("--horizon", metavar="TIME", help="With --pools: for how long a node is paid.")
+]
+PerNode = Annotated[
+    int,
+    typer.Option("--per-node", min=1, help="With --pools: tasks a node that the autoscaler's rule aims at."),
+]
 Output = Annotated[Form, typer.Option("--output", "-o", help="For people or for programs.")]
 
 
@@ -59,23 +90,55 @@ def plan(
     since: Since = None,
     form: FormatOf = None,
     most: Simulations = 120,
+    pools: Pools = None,
+    at: At = None,
+    delay_cost: DelayCost = 1.0,
+    ready: Ready = "0s",
+    horizon: Horizon = "1h",
+    per_node: PerNode = 4,
     output: Output = Form.table,
 ) -> None:
-    """Find out how many nodes of which kind keep the wait within bounds.
+    """Find out how many nodes of which kind keep the wait within bounds, or with --pools what to add or close now.
 
     Each answer is tried in a simulation with the production engine; the plan found can lose no single node.
+
+    With --pools tasks and nodes are weighed in one plan for what waits in a service, up or down: a node is added
+    where the delay it saves is worth its price. Nothing is changed.
 
     Examples:
 
         headway plan jobs.swf --nodes kinds.toml --wait 5min
 
         headway plan ~/.local/state/headway --since 28d --ahead 30d -n kinds.toml --wait 10min --share 0.9
+
+        headway plan ~/.local/state/headway --pools kinds.toml --delay-cost 2 --ready 3min
     """
-    from headway.api.sizing import plan_traces
+    from headway.api.sizing import plan_state, plan_traces
+    from headway.cli.moments import moment_of
     from headway.domain.units import parse_time
     from headway.errors import Invalid
     from headway.sim.injected import Injected
 
+    if pools is not None:
+        if nodes is not None or wait is not None or len(trace) != 1:
+            raise Invalid(
+                "--pools asks about one state folder, and not for a wait",
+                hint="headway plan DIR --pools kinds.toml",
+            )
+        state, now = trace[0], time.time_ns() // 1000
+        weighed = plan_state(
+            state,
+            pools,
+            now if at is None else moment_of(at, "--at"),
+            delay=round(delay_cost * 1_000_000),
+            ready=parse_time(ready, "--ready"),
+            horizon=parse_time(horizon, "--horizon"),
+            each=per_node,
+        )
+        print(json.dumps(weighed.tree(), indent=2) if output is Form.json else weighed.text(), flush=True)
+        return
+    if at is not None:
+        raise Invalid("--at goes with --pools", hint="of a trace, --since says from when on")
     if nodes is None:
         raise Invalid(
             "of which nodes?",

@@ -50,6 +50,7 @@ def weigh(
     answer = solver.solve(problem, aim.budget)
     numbers = {place.name: index for index, place in enumerate(problem.places)}
     used, changes = set(answer.plan.places), []
+    new = {numbers[offer.node.name] for offer in offers if not offer.present and offer.node.name in numbers}
     for offer in offers:
         place = numbers.get(offer.node.name)
         if place is None or (place in used) == offer.present:
@@ -58,10 +59,10 @@ def weigh(
         if offer.present:
             changes.append(Change("close", offer.node.name, price, price))
         else:
-            other = _cost(_without(problem, {place}), aim, solver)
+            # Nor may another new node of the same kind stand in for it: all else is as it was.
+            other = _cost(_without(problem, {place} | (new - used)), aim, solver)
             worth = None if other is None else other - answer.cost
             changes.append(Change("add", offer.node.name, worth, price))
-    new = {numbers[offer.node.name] for offer in offers if not offer.present}
     stays = [replace(place, price=0) for place in problem.places]
     free = _without(replace(problem, places=tuple(stays)), new)
     unchanged = _cost(free, aim, solver)

@@ -20,11 +20,7 @@ def why_at(history: History, task: str, at: int) -> dict[str, Any]:
         NotFound: The engine had no such task then, or there was no engine.
         Unavailable: The journal does not reach back so far, or another version of the logic made it.
     """
-    follower = Follower(history)
-    while follower.catch_up(until=at):
-        pass
-    if not follower.number:
-        raise NotFound("nothing had happened yet at that time", hint="ask for a later one")
+    follower = follower_at(history, at)
     explanation = follower.engine.why(task, at)
     first, *rest = explanation.text().split("\n")
     then = datetime.fromtimestamp(at / 1_000_000).astimezone().isoformat(" ", "seconds")
@@ -37,6 +33,21 @@ def why_at(history: History, task: str, at: int) -> dict[str, Any]:
         "entry": follower.number,
         "text": "\n".join([first, before, *rest]),
     }
+
+
+def follower_at(history: History, at: int) -> Follower:
+    """The journal folded up to `at` (microseconds): its `engine` is the scheduler's as it stood then.
+
+    Raises:
+        NotFound: There was no engine yet.
+        Unavailable: The journal does not reach back so far, or another version of the logic made it.
+    """
+    follower = Follower(history)
+    while follower.catch_up(until=at):
+        pass
+    if not follower.number:
+        raise NotFound("nothing had happened yet at that time", hint="ask for a later one")
+    return follower
 
 
 class Past:
