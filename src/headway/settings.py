@@ -133,6 +133,19 @@ class AgentSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RetentionSettings:
+    """How long what is over is kept (docs/how-to/retention.md); None is for ever.
+
+    Attributes:
+        runs: Ended runs with their tasks and results: microseconds after their end.
+        logs: What tasks printed: microseconds after the last line.
+    """
+
+    runs: int | None = None
+    logs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All of it.
 
@@ -152,6 +165,7 @@ class Settings:
     http: HttpSettings = HttpSettings()
     secrets: SecretSettings = SecretSettings()
     agents: AgentSettings = AgentSettings()
+    retention: RetentionSettings = RetentionSettings()
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -305,6 +319,19 @@ def _length(value: Any, what: str) -> int:
     return micros
 
 
+#: The least age of what is removed: idempotency keys are remembered so long (`roles.planner`).
+_LEAST_AGE = 24 * 3600 * SECOND
+
+
+def _age(value: Any, what: str) -> int | None:
+    if value == "forever":
+        return None
+    micros = parse_time(value, what)
+    if micros < _LEAST_AGE:
+        raise Invalid(f"{what} = {value!r} is less than a day", hint=f'write {what} = "30d", or "forever"')
+    return micros
+
+
 #: Every key there is, as `section.key`, with its reader. The order is that of the reference page.
 KEYS: dict[str, Any] = {
     "state": _path,
@@ -337,6 +364,8 @@ KEYS: dict[str, Any] = {
     "agents.scheduler": _OneOf(("off", "observe", "act")),
     "agents.every": _length,
     "agents.patience": _length,
+    "retention.runs": _age,
+    "retention.logs": _age,
 }
 
 
@@ -523,7 +552,7 @@ def _read(source: str, raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def _build(values: Mapping[str, Any]) -> Settings:
     parts: dict[str, Any] = {}
-    for section in ("policy", "joint", "node", "http", "secrets", "agents"):
+    for section in ("policy", "joint", "node", "http", "secrets", "agents", "retention"):
         inner = {k.partition(".")[2]: v for k, v in values.items() if k.startswith(section + ".")}
         default = next(f.default for f in fields(Settings) if f.name == section)
         parts[section] = replace(default, **inner)  # type: ignore[type-var]

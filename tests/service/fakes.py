@@ -368,7 +368,7 @@ class FolderBlobs:
     def path(self, sha: str) -> Path:
         return self._folder / sha[:2] / sha[2:]
 
-    def has(self, sha: str) -> bool:
+    def touch(self, sha: str) -> bool:
         return self.path(sha).is_file()
 
     def size(self, sha: str) -> int:

@@ -32,6 +32,7 @@ _SHAPES: dict[Any, dict[str, Any]] = {
     s._discipline: {"enum": list(s.DISCIPLINES)},
     s._share: _AMOUNT,
     s._length: _AMOUNT,
+    s._age: _AMOUNT,
     parse_milli: _AMOUNT,
     parse_bits: _SIZE,
 }
@@ -40,6 +41,7 @@ _SHAPES: dict[Any, dict[str, Any]] = {
 #: By reader: how people write what it has read.
 _SHOWN: dict[Any, Any] = {
     s._length: show_time,
+    s._age: show_time,
     s._share: show_milli,
     parse_milli: show_milli,
     s._size: show_bytes,

@@ -25,6 +25,7 @@ from headway.cli import (
     override_commands,
     plan_command,
     policy_command,
+    retention_command,
     run_commands,
     schedule_commands,
     service_commands,
@@ -80,6 +81,7 @@ steering_commands.register(app)
 tenant_commands.register(app)
 token_commands.register(app)
 backup_command.register(app)
+retention_command.register(app)
 config_command.register(app)
 init_command.register(app)
 window_commands.register(app)

@@ -74,5 +74,9 @@ class Journal(Protocol):
     async def expire(self, kind: str, before: int) -> int:
         """Deletes the rows of a kind that are older, in small steps. Returns how many."""
 
+    async def retire(self, before: int) -> int:
+        """Deletes runs of the archive that ended before, microseconds, with all their rows, in small steps. Returns how
+        many."""
+
     async def close(self) -> None:
         """Writes what is queued and closes."""

@@ -132,6 +132,18 @@ class PlannerFront:
         """One task."""
         return (await self._holding(id.partition("/")[0])).task_view(id)
 
+    async def retire(self, before: int) -> int:
+        """Forget runs that ended before, microseconds, in memory and in the archive; returns how many went from there."""
+        reply = await self._loop.call("forget", {"before": before})
+        gone = await self._archive.retire(before)
+        if reply["forgotten"]:
+            self._loop.want_snapshot()
+        return gone
+
+    def alive(self) -> list[str]:
+        """The runs that are not over."""
+        return [run for run in self._planner.runs.ids() if self._planner.runs.alive(run)]
+
     def stats(self) -> View:
         """How many runs and tasks are in memory, by state."""
         runs = self._planner.runs

@@ -112,7 +112,7 @@ class RoleLoop:
         self._now = 0
         self._bytes_since_snapshot = 0
         self._trouble: Unavailable | None = None
-        self._stopping = False
+        self._stopping = self._wanted = False
         self.steps = self.commits = 0
         #: Seconds spent in steps, and until they were on disk.
         self.step_seconds = self.commit_seconds = 0.0
@@ -212,7 +212,7 @@ class RoleLoop:
             due = self.role.wake_at()
             if letters or calls or (due is not None and due <= self._clock()):
                 await self._turn(wire, letters, calls)
-            elif self._bytes_since_snapshot > SNAPSHOT_BYTES // 10:
+            elif self._wanted or self._bytes_since_snapshot > SNAPSHOT_BYTES // 10:
                 await self._snapshot()
         await self._snapshot()
 
@@ -302,6 +302,7 @@ class RoleLoop:
 
     async def _snapshot(self) -> None:
         """Write the whole state down, so that a restart folds only what comes after."""
+        self._wanted = False
         if self._bytes_since_snapshot == 0:
             return
         # The outbox lies in the snapshot, so no entry before it is needed any more.
@@ -315,6 +316,10 @@ class RoleLoop:
         except Unavailable as trouble:
             # The entries are safe; only the next restart takes longer.
             log.warning("no snapshot of the %s: %s", self.role.name, trouble)
+
+    def want_snapshot(self) -> None:
+        """Let one be taken in the next idle second: what was forgotten is then no longer in the journal's state."""
+        self._wanted = True
 
     async def stepped(self) -> None:
         """Wait until the next step is on disk."""

@@ -159,6 +159,8 @@ class Planner:
                 return self._view_of(body["target"])
             if item.kind in ("pause", "resume", "edit"):
                 return self._steer(now, item.kind, body)
+            if item.kind == "forget":
+                return {"forgotten": self._forget(body["before"])}
             if item.kind == "retry":
                 if body.get("archived") is not None and not self.runs.has(body["run"]):
                     self.runs.adopt(body["archived"])
@@ -321,6 +323,14 @@ class Planner:
             oldest = next(iter(self.recent))
             del self.recent[oldest]
             self.runs.forget(oldest)
+
+    def _forget(self, before: int) -> int:
+        """Drop ended runs from memory that ended before; returns how many."""
+        old = [run for run in self.recent if (self.runs.run_view(run)["ended"] or before) < before]
+        for run in old:
+            del self.recent[run]
+            self.runs.forget(run)
+        return len(old)
 
     # ── persistence ───────────────────────────────────────────────────────────────────────────────────────────────────
 

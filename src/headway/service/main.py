@@ -33,6 +33,7 @@ from headway.service.file_events import FileEvents
 from headway.service.http import make_app
 from headway.service.identity import ensure_token, write_private
 from headway.service.mqtt_events import TRIGGERS, MqttEvents
+from headway.service.retention import Retention
 from headway.service.server import serve
 from headway.service.ticker import Clockwork, Ticker
 from headway.service.tokens import FILE as TOKENS
@@ -103,6 +104,9 @@ async def run(child: Child, sock: socket.socket) -> None:
         # The journal's writer waits for this thread at every commit: 5 ms at worst by default, a hop's whole time.
         sys.setswitchinterval(0.0002)
         watching = _watch(team.front.schedules, address, settings.site)
+        retention = Retention(settings, team.front.retire, team.front.alive)
+        if retention.wanted:
+            watching.append(asyncio.create_task(retention.run(), name="retention"))
         desk = Desk(
             settings.agents,
             MqttBus(address, topics.DESK, site=settings.site),

@@ -183,7 +183,9 @@ class SchedulerPort(Protocol):
 class BlobsPort(Protocol):
     """The store of values and bundles by their SHA-256."""
 
-    def has(self, sha: str) -> bool: ...
+    def touch(self, sha: str) -> bool:
+        """Whether it is there; if so it is not swept for a while."""
+        ...
 
     def path(self, sha: str) -> Path: ...
 

@@ -82,3 +82,32 @@ def expire(kind: str, before: int, deleted: list[int]) -> Iterator[Job]:
     while step_deleted == STEP:
         yield step
         deleted[0] += step_deleted
+
+
+#: Microseconds at which a run of the archive ended.
+_ENDED = "coalesce(json_extract(CAST(json AS TEXT), '$.ended'), time)"
+
+
+def overdue(connection: sqlite3.Connection, before: int, limit: int) -> list[str]:
+    """Runs that ended before, the oldest submitted first; -1 for all of them."""
+    rows = connection.execute(
+        f"SELECT key FROM document WHERE kind = 'run' AND time < ?1 AND {_ENDED} < ?1 ORDER BY time LIMIT ?2",
+        (before, limit),
+    )
+    return [key for (key,) in rows]
+
+
+def retire(before: int, deleted: list[int]) -> Iterator[Job]:
+    """Steps that delete runs which ended before, each run with all its rows or not at all; `deleted[0]` counts them."""
+    found: list[str] = []
+
+    def step(connection: sqlite3.Connection) -> None:
+        found[:] = overdue(connection, before, STEP // 10)
+        connection.executemany(
+            "DELETE FROM document WHERE kind IN ('run', 'graph') AND run = ?", [(run,) for run in found]
+        )
+
+    yield step
+    while found:
+        deleted[0] += len(found)
+        yield step

@@ -126,6 +126,14 @@ class Blobs:
         """Whether it is there, whole."""
         return self.path(name).is_file()
 
+    def touch(self, name: str) -> bool:
+        """Whether it is there; if so it counts as new for `sweep`. To be asked by whoever is about to refer to it."""
+        try:
+            os.utime(self.path(name))
+        except FileNotFoundError:
+            return False
+        return True
+
     def size(self, name: str) -> int:
         """Its size in bytes.
 
@@ -144,7 +152,9 @@ class Blobs:
                 if _NAME.match(folder.name + file.name):
                     yield folder.name + file.name
 
-    def sweep(self, used: Iterable[str] | Callable[[str], bool], *, older_than: float) -> tuple[int, int]:
+    def sweep(
+        self, used: Iterable[str] | Callable[[str], bool], *, older_than: float, dry: bool = False
+    ) -> tuple[int, int]:
         """Deletes blobs that nobody refers to and that nobody put or found again lately, and forgotten
         drafts.
 
@@ -152,6 +162,7 @@ class Blobs:
             used: The names that are referred to, or a function that knows.
             older_than: Seconds. A blob is written before anybody mentions it, so this must be longer than
                 that can take.
+            dry: Only count.
 
         Returns:
             How many blobs, and how many bytes.
@@ -165,14 +176,23 @@ class Blobs:
             with contextlib.suppress(FileNotFoundError):
                 path = self.path(name)
                 status = path.stat()
-                if status.st_mtime < horizon:
-                    path.unlink()
+                if status.st_mtime < horizon and (dry or self._take_away(path, horizon)):
                     count, total = count + 1, total + status.st_size
-        for draft in (self.folder / _DRAFTS).glob("*"):
+        for draft in () if dry else (self.folder / _DRAFTS).glob("*"):
             with contextlib.suppress(FileNotFoundError):
                 if draft.stat().st_mtime < horizon:
                     draft.unlink()
         return count, total
+
+    def _take_away(self, path: Path, horizon: float) -> bool:
+        """Whether it is gone. It loses its name first: whoever finds it later than that sends it again, and what somebody
+        found just before gets its name back."""
+        with self._draft() as aside:
+            os.replace(path, aside)
+            if aside.stat().st_mtime >= horizon:
+                os.replace(aside, path)
+                return False
+            return True
 
     def _keep_existing(self, name: str, size: int) -> bool:
         """Whether a whole one is there; then it counts as new for `sweep`. One of another size is

@@ -161,6 +161,12 @@ class SqliteJournal(Reader):
         await self._writer.chore(archive.expire(kind, before, deleted))
         return deleted[0]
 
+    async def retire(self, before: int) -> int:
+        """See `port.Journal.retire`."""
+        deleted = [0]
+        await self._writer.chore(archive.retire(before, deleted))
+        return deleted[0]
+
     async def close(self) -> None:
         """See `port.Journal.close`."""
         await self._writer.close()

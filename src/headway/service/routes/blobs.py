@@ -39,7 +39,7 @@ async def put(sha256: str, request: Request, ports: Ports) -> Response:
         raise Malformed("Content-Length is not a number")
     if int(announced) > limit:
         raise too_large(int(announced), limit)
-    if ports.blobs.has(sha256):
+    if ports.blobs.touch(sha256):
         return Response(status_code=200)
     await uploads.receive(ports.blobs, sha256, request.stream(), limit)
     return Response(status_code=201)
@@ -69,5 +69,5 @@ async def get(sha256: str, ports: Ports) -> FileResponse:
 
 
 def _known(ports: Ports, sha: str) -> None:
-    if not ports.blobs.has(uploads.check_name(sha)):
+    if not ports.blobs.touch(uploads.check_name(sha)):
         raise NotFound(f"there is no blob {sha}")

@@ -107,7 +107,7 @@ def missing_blobs(shared: Shared, body: dict[str, Any]) -> list[str]:
                     hint="its data is the SHA-256 of the content",
                 )
             wanted.append(sha)
-    return [sha for sha in wanted if not shared.blobs.has(sha)]
+    return [sha for sha in wanted if not shared.blobs.touch(sha)]
 
 
 @router.post(
