@@ -1,4 +1,4 @@
-"""08 Simulate: what would this take, under which policy? No task is run. Next: ../workflows/data_processing.py.
+"""08 Simulate: what would this take, under which policy? No task is run. Next: 09_branches.py.
 
 The same from a terminal, for traces: `headway simulate jobs.csv --cluster nodes.toml --policy fcfs --policy srpt`.
 """

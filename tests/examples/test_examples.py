@@ -22,6 +22,12 @@ PRINTS = {
     "06_variants": "[[1, 1], [9, 0], [4, 1], [3, 1], [2, 0], [5, 1]]",
     "07_gang": "49.5",
     "08_simulate": "critical_path: done after",
+    "09_branches": "['deployed resnet50', 'scratch files of resnet50 are gone']",
+    "10_promises": "[19, 23]",
+    "11_by_the_clock": "1 day of data",
+    "12_on_an_event": "example.csv has 42 bytes",
+    "13_pipeline": "['DOC-0', 'DOC-1', 'DOC-2']",
+    "14_tests": "3.0",
 }
 
 
