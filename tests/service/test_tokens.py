@@ -241,6 +241,22 @@ def test_a_stream_is_cut_when_its_token_is_taken_back(tmp_path: Path, stream: st
         assert http.get("/v1/version", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
 
 
+async def test_who_goes_away_by_himself_leaves_nothing(service: Service) -> None:
+    """A server that ends, or a client that gives up, cancels the request: that is no cut of ours."""
+    service.planner.add("a")
+    async with client_of(service) as http:
+        waiting = asyncio.create_task(http.get("/v1/runs/a?wait=29"))
+        await asyncio.sleep(0)
+        while not service.planner.watchers:
+            await asyncio.sleep(0.001)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert (await http.get("/v1/version")).status_code == 200
+    assert service.planner.watchers == 0
+    assert not service.app._gate._underway._open
+
+
 def test_a_long_look_is_answered_when_its_token_is_taken_back(tmp_path: Path) -> None:
     service = Service(tmp_path, tokens={"t-sam": Identity("sam", Role.viewer)})
     service.planner.add("a")

@@ -119,10 +119,9 @@ class Gate:
                 raise  # only a cut connection can tell a reader that what it got is not whole
             await problems.response(answer, scope["path"])(scope, receive, watched)
         except asyncio.CancelledError:
-            if reading is None or not self._underway.leave(reading):
+            if reading is None or not self._underway.is_cut(reading):
                 raise
             reading.uncancel()
-            reading = None
             if not started:
                 gone = Denied("the token is not good any more", hint="ask an administrator for another")
                 await problems.response(gone, scope["path"])(scope, receive, watched)

@@ -34,13 +34,14 @@ class Underway:
             self._timer = asyncio.get_running_loop().call_later(CUT_WITHIN, self._look)
         return task
 
-    def leave(self, task: asyncio.Task[Any]) -> bool:
-        """It is answered. Returns whether it was cut."""
+    def is_cut(self, task: asyncio.Task[Any]) -> bool:
+        """Whether it was cancelled by us, and not by somebody else."""
+        return task in self._cut
+
+    def leave(self, task: asyncio.Task[Any]) -> None:
+        """It is answered."""
         del self._open[task]
-        if task not in self._cut:
-            return False
         self._cut.discard(task)
-        return True
 
     def _look(self) -> None:
         self._timer = None
