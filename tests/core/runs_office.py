@@ -94,7 +94,7 @@ class Office:
         assert offer.item is None or offer.task.id.endswith(f"[{offer.item}]")
         wanted = {f"r/{name}" for name in self.needs(mine, offer.item)}
         states = {name: self.runs.task_view(name)["state"] for name in wanted}
-        ready = {name for name in wanted if states[name] == "finished"}
+        ready = {name for name in wanted if states[name] in ("finished", "cached")}
         if mine.when is not None:
             flag = self.runs.task_view(f"r/{mine.when.task}")["result"]
             assert flag["data"] is mine.when.be, f"seed {self.seed}: {offer.task.id}"

@@ -38,3 +38,20 @@ def wrong(folder: str) -> None:
 @workflow
 def impatient(folder: str) -> None:
     return wrong(folder)
+
+
+@task(cache=True)
+def slow_list(folder: str, count: int) -> list[int]:
+    (Path(folder) / f"list-{count}-{time.time_ns()}").touch()
+    return list(range(count))
+
+
+@task(cache="1h", version="1")
+def squared(x: int, folder: str) -> int:
+    (Path(folder) / f"square-{x}-{time.time_ns()}").touch()
+    return x * x
+
+
+@workflow
+def remembered(folder: str, count: int) -> list[int]:
+    return squared.map(slow_list(folder, count), folder=folder)

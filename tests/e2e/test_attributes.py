@@ -51,3 +51,27 @@ def test_another_error_fails_at_once_and_why_says_so(
         run.result(30)
     assert len(list(tmp_path.iterdir())) == 1
     assert "its retry is for ConnectionError only" in client.why(f"{run.id}/wrong")["text"]
+
+
+def test_a_result_is_taken_from_an_earlier_run_and_shown_as_such(
+    service: Home, client: Client, mine: ModuleType, tmp_path: Path
+) -> None:
+    def ran() -> int:
+        return len(list(tmp_path.iterdir()))
+
+    first = client.submit(mine.remembered, folder=str(tmp_path), count=2)
+    assert (first.result(30), ran()) == ([0, 1], 3)
+    second = client.submit(mine.remembered, folder=str(tmp_path), count=2)
+    assert (second.result(30), ran()) == ([0, 1], 3)
+    assert client.run(second.id)["counts"] == {"cached": 3}
+    text = client.why(f"{second.id}/squared[1]")["text"]
+    assert f"its result is that of {first.id}/squared[1], made " in text
+    listed = service.headway("tasks", second.id, "--state", "cached").stdout
+    assert listed.count("cached") == 3
+    assert client.submit(mine.remembered, folder=str(tmp_path), count=3).result(30) == [0, 1, 4]
+    assert ran() == 5  # the list, and its one new item
+    again = ("attribute_flows.py:remembered", "--folder", str(tmp_path), "--count", "3")
+    assert service.headway("run", *again, "--no-cache").returncode == 0
+    assert ran() == 9
+    assert service.headway("submit", *again, "--wait").returncode == 0
+    assert ran() == 9

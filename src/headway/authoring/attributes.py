@@ -16,7 +16,7 @@ from headway.domain.workflow import Deadline
 from headway.errors import Invalid
 
 #: Options of a task that are read here.
-OPTIONS = ("retry", "deadline", "cost")
+OPTIONS = ("retry", "deadline", "cost", "cache", "version")
 
 
 @dataclass(frozen=True)

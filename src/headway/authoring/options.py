@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from headway.authoring import attributes
+from headway.authoring.caching import read_cache
 from headway.domain.codec import nearest
 from headway.domain.resources import Demand
 from headway.domain.rules import RULES
 from headway.domain.task import MOST_VARIANTS, Variant
 from headway.domain.units import parse_milli, parse_time
 from headway.domain.where import Where, parse_where
-from headway.domain.workflow import Deadline, Retry
+from headway.domain.workflow import Cache, Deadline, Retry
 from headway.errors import Invalid
 
 TASK_OPTIONS = (
@@ -46,6 +47,7 @@ class TaskOptions:
     rule: str = RULES[0]
     deadline: Deadline | None = None
     cost: int = 0
+    cache: Cache | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ def task_options(who: str, given: Mapping[str, Any]) -> TaskOptions:
         rule = _rule(given.get("rule", RULES[0]), gang)
         deadline = attributes.read_deadline(given.get("deadline"))
         cost = attributes.read_cost(given.get("cost", 0))
+        cache = read_cache(given)
     except Invalid as error:
         raise Invalid(f"{who}: {error.message}", hint=error.hint) from None
     return TaskOptions(
@@ -103,6 +106,7 @@ def task_options(who: str, given: Mapping[str, Any]) -> TaskOptions:
         rule,
         deadline,
         cost,
+        cache,
     )
 
 

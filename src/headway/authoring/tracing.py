@@ -16,6 +16,7 @@ from inspect import Parameter
 from typing import TYPE_CHECKING, Any
 
 from headway.authoring import names
+from headway.authoring.caching import coded
 from headway.authoring.checking import Signature, element_of
 from headway.authoring.futures import Future, Given, name_of
 from headway.authoring.options import TaskOptions, WorkflowOptions
@@ -310,6 +311,9 @@ class Trace:
     def _spec(
         self, name: str, options: TaskOptions, returns: Any, *, mapped: int = 0, **fields: Any
     ) -> Future:
+        cache = options.cache
+        if cache is not None and fields.get("function"):
+            cache = coded(cache, self.functions[fields["function"]], f"task {name!r}")
         name = self._unique(name)
         self.tasks.append(
             TaskSpec(
@@ -331,6 +335,7 @@ class Trace:
                 when=self.condition,
                 deadline=options.deadline,
                 cost=options.cost,
+                cache=cache,
                 **fields,
             )
         )

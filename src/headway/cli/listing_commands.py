@@ -38,6 +38,7 @@ class TaskState(StrEnum):
     cancelled = "cancelled"
     skipped = "skipped"
     unknown = "unknown"
+    cached = "cached"
 
 
 def runs(

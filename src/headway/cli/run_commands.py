@@ -23,6 +23,11 @@ Given = Annotated[
 ]
 
 
+NoCache = Annotated[
+    bool, typer.Option("--no-cache", help="Take nothing from earlier runs; results are kept all the same.")
+]
+
+
 class GraphFormat(StrEnum):
     """How `headway graph` draws."""
 
@@ -39,6 +44,7 @@ def run(
     inline: Annotated[
         bool, typer.Option("--inline", help="In this process, even if a service is up.")
     ] = False,
+    no_cache: NoCache = False,
     state_dir: StateDir = None,
 ) -> None:
     """Run a workflow and print its result: on the service when one is up, else here.
@@ -58,9 +64,9 @@ def run(
 
     workflow = targets.load(target)
     params = targets.parameters(
-        workflow, param or (), ctx.args, ("--output", "--inline", "--state-dir", "--param")
+        workflow, param or (), ctx.args, ("--output", "--inline", "--no-cache", "--state-dir", "--param")
     )
-    traced = targets.trace(workflow, params)
+    traced = targets.trace(workflow, params, fresh=no_cache)
     client = None if inline else _service(state_dir)
     if client is None:
         _run_here(traced, output)
@@ -111,6 +117,7 @@ def submit(
         str | None, typer.Option("--key", help="Idempotency key: the same again gives the first run.")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end and print its result.")] = False,
+    no_cache: NoCache = False,
     output: OutputAs = Output.table,
     state_dir: StateDir = None,
 ) -> None:
@@ -129,9 +136,12 @@ def submit(
 
     workflow = targets.load(target)
     params = targets.parameters(
-        workflow, param or (), ctx.args, ("--output", "--key", "--wait", "--state-dir", "--param")
+        workflow,
+        param or (),
+        ctx.args,
+        ("--output", "--key", "--wait", "--no-cache", "--state-dir", "--param"),
     )
-    traced = targets.trace(workflow, params)
+    traced = targets.trace(workflow, params, fresh=no_cache)
     with client_of(state_dir) as client:
         handle = client.submit(traced, idempotency_key=key)
         if wait:

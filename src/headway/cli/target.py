@@ -8,6 +8,7 @@ import re
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -109,19 +110,27 @@ def _raised(path: Path, error: BaseException, how: str) -> Invalid:
     return Invalid(f"{where} {how}: {what}", hint=frames[-1].line if frames else None)
 
 
-def trace(workflow: WorkflowFunction[..., Any], params: dict[str, Any]) -> Traced:
+def trace(workflow: WorkflowFunction[..., Any], params: dict[str, Any], *, fresh: bool = False) -> Traced:
     """The workflow's graph; what its body raises is the person's to correct, not a fault of ours.
+
+    Args:
+        fresh: Nothing is taken from a cache.
 
     Raises:
         Invalid: Its body raised, at this line.
     """
     try:
-        return workflow.trace(**params)
+        traced = workflow.trace(**params)
     except HeadwayError:
         raise
     except Exception as error:
         path = Path(workflow.function.__code__.co_filename)
         raise _raised(path, error, f"raised while workflow {workflow.name!r} was traced") from error
+    if fresh:
+        from headway.authoring import caching
+
+        traced = replace(traced, workflow=caching.fresh(traced.workflow))
+    return traced
 
 
 def _workflows(module: ModuleType) -> dict[str, WorkflowFunction[..., Any]]:

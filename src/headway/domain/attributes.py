@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from headway.domain.reading import a_flag, a_list, a_text, a_whole, an_object, wrong
-from headway.domain.workflow import Deadline, Retry, TaskSpec
+from headway.domain.rules import RULES
+from headway.domain.workflow import Cache, Deadline, Retry, TaskSpec
+from headway.errors import Invalid
 
 #: Fields of a task that are read and written here, in addition to `retry`.
-FIELDS = ("deadline", "cost")
+FIELDS = ("deadline", "cost", "cache")
 _RETRY_FIELDS = ("limit", "delay", "ceiling", "on")
+_CACHE_FIELDS = ("code", "version", "life", "fresh")
 _DEADLINE_FIELDS = ("time", "absolute")
 #: The name of a class, as Python writes it: `ConnectionError`, `requests.exceptions.Timeout`.
 _CLASS = re.compile(r"[^\W\d][\w.<>]*\Z")
@@ -26,6 +29,10 @@ def to_json(spec: TaskSpec) -> dict[str, Any]:
         tree["deadline"] = deadline_to_json(spec.deadline)
     if spec.cost:
         tree["cost"] = spec.cost
+    if spec.cache is not None:
+        usual = Cache()
+        said = ((name, getattr(spec.cache, name)) for name in _CACHE_FIELDS)
+        tree["cache"] = {name: value for name, value in said if value != getattr(usual, name)}
     return tree
 
 
@@ -34,6 +41,7 @@ def from_json(fields: Mapping[str, Any], where: str) -> dict[str, Any]:
     return {
         "deadline": deadline_from_json(fields.get("deadline"), f"{where}.deadline"),
         "cost": a_whole(fields.get("cost", 0), f"{where}.cost"),
+        "cache": cache_from_json(fields.get("cache"), f"{where}.cache"),
     }
 
 
@@ -59,6 +67,26 @@ def _class(tree: Any, where: str) -> str:
     if not _CLASS.match(a_text(tree, where)):
         raise wrong(where, tree, "the name of an error, as ConnectionError or mypackage.Throttled")
     return str(tree)
+
+
+def cache_from_json(tree: Any, where: str) -> Cache | None:
+    if tree is None:
+        return None
+    fields = an_object(tree, _CACHE_FIELDS, where)
+    life = fields.get("life")
+    return Cache(
+        a_text(fields.get("code", ""), f"{where}.code", empty=True),
+        a_text(fields.get("version", ""), f"{where}.version", empty=True),
+        None if life is None else a_whole(life, f"{where}.life", least=1),
+        a_flag(fields.get("fresh", False), f"{where}.fresh"),
+    )
+
+
+def check(spec: TaskSpec, who: str) -> None:
+    """What cannot be together. Raises Invalid."""
+    if spec.cache is not None and (spec.gang or spec.rule != RULES[0]):
+        other = "be a gang" if spec.gang else f"have the rule {spec.rule}"
+        raise Invalid(f"{who} cannot have a cache and {other}", hint="drop one of the two")
 
 
 def deadline_to_json(deadline: Deadline) -> dict[str, Any]:

@@ -454,6 +454,7 @@ def _check_spec(workflow: Workflow, spec: TaskSpec, values: Mapping[str, Ref] | 
         raise Invalid(
             f"{who} is a gang, but is not mapped", hint="the items of a map are the members of a gang"
         )
+    attributes.check(spec, who)
     if spec.within and not spec.gang:
         raise Invalid(f"{who} says within, but is no gang", hint="add gang, or say where")
     if spec.rule not in RULES:

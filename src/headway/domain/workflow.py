@@ -92,6 +92,23 @@ class Deadline:
 
 
 @dataclass(frozen=True, slots=True)
+class Cache:
+    """The result may be that of an earlier run, if nothing it depends on has changed.
+
+    Attributes:
+        code: What the function is, as a hash; empty for a shell task, whose command is in the graph.
+        version: Another one is another result.
+        life: Microseconds after which a result is too old, or None.
+        fresh: Look nothing up, and keep what comes out.
+    """
+
+    code: str = ""
+    version: str = ""
+    life: int | None = None
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class When:
     """What a task runs for: the result of another one, `True` or `False`, must be this."""
 
@@ -124,6 +141,7 @@ class TaskSpec:
         when: The condition on which it runs, whatever the rule; None for no condition.
         deadline: When it should be complete, or None.
         cost: Price of an hour that an attempt of it runs, in milli-units of whatever money the author counts in.
+        cache: Under what an earlier result is as good, or None if it always runs.
         gang: Of a mapped task: its items are a gang (`domain.task.Gang`), and `within` is what must be the same for all.
     """
 
@@ -149,6 +167,7 @@ class TaskSpec:
     when: When | None = None
     deadline: Deadline | None = None
     cost: int = 0
+    cache: Cache | None = None
 
     @property
     def ways(self) -> tuple[Variant, ...]:

@@ -13,7 +13,7 @@ _CHUNK = 64 * 1024
 #: A task's output is a file that other processes write: it is looked at so often while it is followed
 # (seconds).
 _LOOK_EVERY = 0.2
-_OVER = ("finished", "failed", "cancelled", "skipped", "unknown")
+_OVER = ("finished", "failed", "cancelled", "skipped", "unknown", "cached")
 
 
 async def read(ports: Shared, run: str, name: str, *, follow: bool, tail: int | None) -> AsyncIterator[bytes]:

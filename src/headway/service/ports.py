@@ -21,7 +21,17 @@ from headway.roles.tally import Tally
 View = dict[str, Any]
 
 RUN_STATES = ("running", "finished", "failed", "cancelled")
-TASK_STATES = ("waiting", "queued", "running", "finished", "failed", "cancelled", "skipped", "unknown")
+TASK_STATES = (
+    "waiting",
+    "queued",
+    "running",
+    "finished",
+    "failed",
+    "cancelled",
+    "skipped",
+    "unknown",
+    "cached",
+)
 
 
 class PlannerPort(Protocol):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from typing import Any
 
-from headway.core.runs import flow
+from headway.core.runs import caching, flow
 from headway.core.runs.graph import Step
 from headway.core.runs.run import UNACKED, Run
 from headway.core.runs.states import LIVE
@@ -75,6 +75,8 @@ def _ended(
         run.ended_at[row] = at
         run.started[row] = run.started[row] or at - took
         flow.finish(run, step, row, detail if isinstance(detail, Ref) else Ref(*detail))
+        if spec.cache is not None:
+            caching.remember(run, step, row, run.result[row], now)
         return
     run.flags[row] &= ~UNACKED
     _remember(run, row, attempt, what, took)

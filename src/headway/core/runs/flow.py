@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from headway.core.runs import gates
+from headway.core.runs import caching, gates
 from headway.core.runs.graph import ALL, ITEM, Step
 from headway.core.runs.run import AFTER_MOST, EMPTY, GATHER_MOST, KNOWN, OFFERED, UNACKED, Run
 from headway.core.runs.states import CANCELLED, DEAD, FAILED, FINISHED, LIVE, RERUNNABLE, UNKNOWN, WAITING
@@ -75,10 +75,28 @@ def free(run: Run, step: Step, rows: Iterable[int]) -> None:
     for row in rows:
         if run.state[row] == WAITING and not run.waits[row]:
             run.set(step, row, "ready")
-            if not run.flags[row] & OFFERED:
+            if step.spec.cache is not None:
+                if not run.recalls:
+                    run.agenda.append(("recall", step))
+                run.recalls.append((step, row))
+            elif not run.flags[row] & OFFERED:
                 offer(run, step, row)
                 if step.children:
                     look_ahead(run, step, row)
+
+
+def _recall(run: Run, now: int) -> None:
+    """Tasks with a cache that are ready: finish those whose result is known, offer the others."""
+    for step, row in run.recalls:  # what finishes may free more, which join the list
+        ref = caching.recall(run, step, row, now)
+        if ref is not None:
+            finish(run, step, row, ref)
+            run.started[row] = run.ended_at[row] = now
+        elif not run.flags[row] & OFFERED:
+            offer(run, step, row)
+            if step.children:
+                look_ahead(run, step, row)
+    run.recalls.clear()
 
 
 def look_ahead(run: Run, step: Step, row: int, *, renew: bool = False) -> None:
@@ -244,6 +262,9 @@ def settle(run: Run, now: int) -> None:
             continue
         if what == "judge":
             _judge(run, step, now)
+            continue
+        if what == "recall":
+            _recall(run, now)
             continue
         for number, kind in step.children:
             child = run.steps[number]

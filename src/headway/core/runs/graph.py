@@ -62,8 +62,8 @@ class Step:
 
     @property
     def gated(self) -> bool:
-        """Whether it may be skipped though nothing failed, so that nobody may start it ahead."""
-        return self.spec.when is not None or self.spec.rule != RULES[0]
+        """Whether it may not run though nothing failed (skipped, or cached), so that nobody may start it ahead."""
+        return self.spec.when is not None or self.spec.rule != RULES[0] or self.spec.cache is not None
 
     @property
     def plural(self) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headway.core.runs import attempts, flow, steering, storage, views
+from headway.core.runs.caching import Kept
 from headway.core.runs.graph import Step
 from headway.core.runs.run import KNOWN, OFFERED, UNACKED, Run
 from headway.core.runs.states import FINISHED, LIVE, STATES
@@ -73,6 +74,7 @@ class Runs:
         self._runs: dict[str, Run] = {}
         #: Reports that were stale or repeated, and dropped.
         self.duplicates = 0
+        self.kept = Kept()
         self._dirty: dict[str, None] = {}  # runs with something for the next drain
         self._ended: dict[str, None] = {}
         self._changes: list[tuple[str, list[tuple[int, int]]]] = []  # of the last drain: run, (step, row)
@@ -94,6 +96,7 @@ class Runs:
             raise Conflict(f"there is a run {run_id} already", run=run_id)
         validate_workflow(workflow, values)
         run = Run(run_id, workflow, values, bundle, now)
+        run.kept = self.kept
         flow.begin(run, now)
         self._runs[run_id] = run
         self._after(run, now)
@@ -295,12 +298,11 @@ class Runs:
     ) -> list[dict[str, Any]]:
         """Tasks of a run in the graph's order."""
         run = self._get(run_id)
-        if state is not None and state not in STATES:
-            raise Invalid(f"no task is ever {state!r}", hint=nearest(state, STATES))
-        code = None if state is None else STATES.index(state)
+        if state is not None and state not in views.SHOWN:
+            raise Invalid(f"no task is ever {state!r}", hint=nearest(state, views.SHOWN))
         found: list[dict[str, Any]] = []
         for step, row in run.all_rows():
-            if code is None or run.state[row] == code:
+            if state is None or views.state_of(run, row) == state:
                 if offset:
                     offset -= 1
                 elif len(found) == limit:
@@ -319,6 +321,7 @@ class Runs:
         return {
             "runs": [storage.save(run) for run in self._runs.values()],
             "duplicates": self.duplicates,
+            "kept": self.kept.snapshot(),
             "dirty": list(self._dirty),
             "ended": list(self._ended),
         }
@@ -328,6 +331,9 @@ class Runs:
         """Runs that go on exactly as those `snapshot` was taken of."""
         runs = cls()
         runs._runs = {saved["id"]: storage.load(saved) for saved in tree["runs"]}
+        runs.kept = Kept.restore(tree.get("kept", ()))
+        for run in runs._runs.values():
+            run.kept = runs.kept
         runs.duplicates = tree["duplicates"]
         runs._dirty = dict.fromkeys(tree["dirty"])
         runs._ended = dict.fromkeys(tree["ended"])
@@ -343,6 +349,7 @@ class Runs:
         run = storage.load(archived["saved"])
         if run.id in self._runs:
             raise Conflict(f"run {run.id} is here already", run=run.id)
+        run.kept = self.kept
         self._runs[run.id] = run
         return run.id
 

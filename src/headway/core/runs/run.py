@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from headway.core.runs import gates
+from headway.core.runs.caching import Kept
 from headway.core.runs.graph import ALL, ITEM, Step, build
 from headway.core.runs.states import (
     CANCELLED,
@@ -51,10 +52,10 @@ class Run:
     """
 
     __slots__ = (
-        "agenda", "attempt", "bundle", "cancelled", "counts", "earlier", "edits", "ended", "ended_at", "error",
-        "errors", "fence", "flags", "hosts", "id", "names", "node", "notices", "offers", "paused", "progress", "result",
-        "spent", "started", "state", "steps", "submitted", "took", "touched", "tries", "values", "waits", "withdrawn",
-        "workflow",
+        "agenda", "attempt", "bundle", "cached", "cancelled", "counts", "earlier", "edits", "ended", "ended_at", "error",
+        "errors", "fence", "flags", "hosts", "id", "kept", "names", "node", "notices", "offers", "paused", "progress",
+        "recalls", "result", "spent", "started", "state", "steps", "submitted", "took", "touched", "tries", "values",
+        "waits", "withdrawn", "workflow",
     )  # fmt: skip
 
     def __init__(
@@ -91,6 +92,12 @@ class Run:
         # what a person changed, by the target's name in the run (see `steering`)
         self.paused: dict[str, dict[str, Any]] = {}
         self.edits: dict[str, dict[str, Any]] = {}
+        #: Rows whose result is that of an earlier run: the task that made it, and when.
+        self.cached: dict[int, tuple[str, int]] = {}
+        #: Results of earlier runs; of all runs together, so it is not part of what is saved of one.
+        self.kept: Kept | None = None
+        #: Rows of tasks with a cache that are ready, and of which it is not known yet whether they must run.
+        self.recalls: list[tuple[Step, int]] = []
         # what the next drain takes
         self.notices: list[list[Any]] = []
         self.offers: dict[tuple[int, int], int] = {}  # (step, row) -> not before
@@ -292,6 +299,8 @@ class Run:
         story = f"run {self.id}"
         assert self.counts == [self.state.count(code) for code in range(len(STATES))], f"{story}: counts"
         assert not self.agenda, f"{story}: unsettled"
+        assert not self.recalls, f"{story}: not looked up"
+        assert all(self.state[row] == FINISHED for row in self.cached), f"{story}: cached and not finished"
         covered = self.state.count(EXPANDED)
         for step in self.steps:
             covered += step.rows

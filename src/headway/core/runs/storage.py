@@ -25,6 +25,7 @@ def save(run: Run) -> dict[str, Any]:
         "cancelled": run.cancelled,
         "error": run.error,
         "spent": run.spent,
+        "cached": [[row, *origin] for row, origin in run.cached.items()],
         "steps": [[step.base, step.rows, step.items] for step in run.steps],
         "state": _digits(run.state),
         "flags": _digits(run.flags),
@@ -49,6 +50,7 @@ def load(tree: dict[str, Any]) -> Run:
     values = {key: ref_from_json(ref) for key, ref in tree["values"].items()}
     run = Run(tree["id"], workflow, values, tree["bundle"], tree["submitted"])
     run.ended, run.cancelled, run.error = tree["ended"], tree["cancelled"], tree["error"]
+    run.cached = {row: (task, made) for row, task, made in tree.get("cached", ())}
     run.spent = tree.get("spent", 0)  # not in what was saved before there were prices
     for step, (base, rows, items) in zip(run.steps, tree["steps"], strict=True):
         step.base, step.rows, step.items = base, rows, items

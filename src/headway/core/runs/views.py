@@ -13,6 +13,10 @@ from headway.domain.results import Ref
 from headway.domain.units import HOUR, MILLI, show_milli, show_money, show_time
 from headway.domain.workflow import Arg, DictOf, ListOf, Output, Value
 
+#: How a task is shown that did not run because its result was known, and all states that are shown.
+CACHED = "cached"
+SHOWN = (*STATES, CACHED)
+
 
 def run_view(run: Run) -> dict[str, Any]:
     """One run; `result` is a tree of references once it has finished."""
@@ -31,10 +35,23 @@ def run_view(run: Run) -> dict[str, Any]:
         "deadline": due,
         "late": _late(due, run.ended),
         "cost": run.spent * MILLI // HOUR if priced else None,
-        "counts": {name: count for name, count in zip(STATES, run.counts, strict=True) if count},
+        "counts": _counts(run),
         "result": result_tree(run) if outcome == "finished" else None,
         "error": _run_error(run, outcome),
     }
+
+
+def state_of(run: Run, row: int) -> str:
+    """A task's state as it is shown: what was taken from an earlier run is `cached`, and else like finished."""
+    return CACHED if row in run.cached else STATES[run.state[row]]
+
+
+def _counts(run: Run) -> dict[str, int]:
+    counts = dict(zip(STATES, run.counts, strict=True))
+    if run.cached:
+        counts["finished"] -= len(run.cached)
+        counts[CACHED] = len(run.cached)
+    return {name: count for name, count in counts.items() if count}
 
 
 def _late(due: int | None, ended: int) -> int | None:
@@ -87,7 +104,7 @@ def brief(run: Run, step: Step, row: int) -> dict[str, Any]:
         "id": run.id_of(step, row),
         "run": run.id,
         "name": run.name_of(step, row),
-        "state": STATES[state],
+        "state": state_of(run, row),
         "attempt": run.attempt[row],
         "node": run.hosts[run.node[row]] or None,
         "started": run.started[row] or None,
@@ -121,6 +138,7 @@ def task_view(run: Run, step: Step, row: int) -> dict[str, Any]:
         "deadline": due,
         "late": _late(due, run.ended_at[row]),
         "cost": _cost(run, step, row) if spec.cost else None,
+        "cached": run.cached[row][0] if row in run.cached else None,
         "notes": notes(run, step, row),
         "waits_for": [name for name, _ in zip(waits, range(20), strict=False)] if state < QUEUED else [],
         "result": _ref(run, row),
@@ -139,6 +157,9 @@ def notes(run: Run, step: Step, row: int) -> list[str]:
     """What the graph adds to an answer to `why`, in sentences: the scheduler does not know of it."""
     found: list[str] = []
     error, due = run.errors.get(row), steering.due(run, step, row)
+    if row in run.cached:
+        task, made = run.cached[row]
+        found.append(f"its result is that of {task}, made {show_time(run.ended_at[row] - made)} before")
     if error is not None and "note" in error:
         found.append(error["note"])
     if due is not None and run.ended_at[row]:

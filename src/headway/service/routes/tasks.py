@@ -39,7 +39,9 @@ async def tasks(
     ports: Ports,
     who: Caller,
     run: str | None = None,
-    state: Literal["waiting", "queued", "running", "finished", "failed", "cancelled", "skipped", "unknown"]
+    state: Literal[
+        "waiting", "queued", "running", "finished", "failed", "cancelled", "skipped", "unknown", "cached"
+    ]
     | None = None,
     limit: Limit = 1000,
     offset: Offset = 0,

@@ -47,6 +47,8 @@ def read(
             "deadlines at a point in time are left out: the simulated run begins at no point in time"
         )
         workflow = there
+    if cached := [spec.name for spec in workflow.tasks if spec.cache is not None]:
+        notes.append(f"what a cache holds is not looked at: {', '.join(cached)} are reckoned to run")
     known = {spec.name: spec for spec in workflow.tasks}
     for name in (*durations, *items):
         if name not in known:
