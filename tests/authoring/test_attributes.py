@@ -14,7 +14,7 @@ from headway import Retry, task, workflow
 from headway.domain import workflow as domain
 from headway.domain.codec import workflow_from_json, workflow_to_json
 from headway.domain.units import SECOND
-from headway.domain.workflow import Deadline, TaskSpec, Workflow
+from headway.domain.workflow import Deadline, Environment, TaskSpec, Workflow
 from headway.errors import Invalid
 
 
@@ -44,6 +44,14 @@ def test_what_is_written_arrives_in_the_core_s_units() -> None:
     assert (spec.deadline, spec.cost) == (Deadline(7200 * SECOND), 2500)
     assert spec_of(retries=2).retry == domain.Retry(2)
     assert spec_of(retry=Retry()).retry.limit == 3
+
+
+def test_an_environment_is_made_canonical_and_its_folders_absolute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    spec = spec_of(env={"B": 1, "A": True}, cwd="data", requirements=["b", "a ", "b"])
+    assert spec.environment == Environment((("A", "1"), ("B", "1")), "/data", "", ("a", "b"))
+    assert spec_of(venv="/v").environment == Environment(venv="/v")
+    assert spec_of(env={}).environment is None
 
 
 def test_a_deadline_may_be_a_moment() -> None:
@@ -79,6 +87,16 @@ def test_the_earlier_of_the_task_s_and_the_workflow_s_deadline_counts() -> None:
         ({"deadline": "2999-13-01"}, "is no point in time"),
         ({"cost": -1}, "cost=-1 must be zero or more"),
         ({"cost": "much"}, "cost='much' is not a number"),
+        ({"env": ["A"]}, "env=['A'] is not a dict of texts"),
+        ({"env": {"A": None}}, "is not a dict of texts"),
+        ({"env": {"A=B": "1"}}, "is 'A=B', expected the name of a variable"),
+        ({"env": {"HEADWAY_RUN": "x"}}, "not one of Headway's own"),
+        ({"env": {"A": "\0"}}, "text without a zero byte"),
+        ({"cwd": 5}, "cwd=5 is not a folder"),
+        ({"venv": ""}, "venv='' is not a folder"),
+        ({"requirements": "numpy"}, "requirements='numpy' is not a list"),
+        ({"requirements": ["-r x.txt"]}, "expected a requirement"),
+        ({"requirements": ["numpy"], "venv": "/v"}, "both venv and requirements"),
     ],
 )
 def test_what_makes_no_sense_is_refused_naming_the_task(options: dict[str, Any], message: str) -> None:
@@ -105,11 +123,24 @@ _NAMES = st.sampled_from(["ValueError", "a.b.Error", "made.<locals>.Busy"])
 _RETRIES = st.builds(domain.Retry, st.integers(0, 9), _TIMES, _TIMES, st.lists(_NAMES, max_size=3).map(tuple))
 
 
-@given(_DEADLINES, _DEADLINES, _RETRIES, st.integers(0, 2**40))
+_WORDS = st.sampled_from(["A", "B", "C_1"])
+_ENVIRONMENTS = st.builds(
+    lambda env, cwd, needs: Environment(tuple(sorted(env.items())), cwd, "", tuple(sorted(needs))),
+    st.dictionaries(_WORDS, st.text(st.characters(exclude_characters="\0", codec="utf-8"))),
+    st.sampled_from(["", "/data"]),
+    st.sets(st.sampled_from(["a==1", "b"])),
+)
+
+
+@given(_DEADLINES, _DEADLINES, _RETRIES, st.integers(0, 2**40), st.none() | _ENVIRONMENTS)
 def test_json_brings_all_of_it_back(
-    deadline: Deadline | None, whole: Deadline | None, retry: domain.Retry, cost: int
+    deadline: Deadline | None,
+    whole: Deadline | None,
+    retry: domain.Retry,
+    cost: int,
+    around: Environment | None,
 ) -> None:
-    spec = TaskSpec("t", "m:f", retry=retry, deadline=deadline, cost=cost)
+    spec = TaskSpec("t", "m:f", retry=retry, deadline=deadline, cost=cost, environment=around)
     flow = Workflow("w", (spec,), deadline=whole)
     assert workflow_from_json(json.loads(json.dumps(workflow_to_json(flow)))) == flow
 
@@ -122,6 +153,8 @@ def test_json_brings_all_of_it_back(
         ({"deadline": {"time": 1, "absolut": True}}, "unknown field 'absolut'"),
         ({"cost": -1}, "tasks[0].cost is -1"),
         ({"cost": 0.5}, "tasks[0].cost is 0.5"),
+        ({"environment": {"cwd": "data"}}, "tasks[0].environment.cwd is 'data', expected an absolute path"),
+        ({"environment": {"requirements": "x"}}, "tasks[0].environment.requirements is 'x', expected a list"),
         ({"retry": {"on": "ValueError"}}, "tasks[0].retry.on is 'ValueError', expected a list"),
         ({"retry": {"on": ["no name"]}}, "tasks[0].retry.on[0] is 'no name'"),
         ({"retry": {"on": ["E"] * 51}}, "at most 50 names"),

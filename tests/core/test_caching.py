@@ -15,7 +15,7 @@ from headway.core.runs.caching import Kept
 from headway.domain.codec import workflow_from_json, workflow_to_json
 from headway.domain.results import Ref
 from headway.domain.rules import RULES
-from headway.domain.workflow import Cache, DictOf, ListOf, Output, TaskSpec, Value, Workflow
+from headway.domain.workflow import Cache, DictOf, Environment, ListOf, Output, TaskSpec, Value, Workflow
 from headway.errors import Invalid
 from tests.core.runs_office import ONE, Office, listing, random_workflow
 
@@ -82,6 +82,7 @@ def test_the_same_again_does_not_run_and_says_whose_result_it_is() -> None:
         cached("b", Value("v")),
         replace(cached("a"), kwargs=(("v", Value("v")),)),
         TaskSpec("a", shell="echo", cache=Cache("c")),
+        replace(cached("a", Value("v")), environment=Environment(cwd="/data")),
     ],
 )
 def test_whatever_differs_runs(other: TaskSpec) -> None:

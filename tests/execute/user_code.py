@@ -378,3 +378,15 @@ def crash_with_secret(password):
     print("soon", password, flush=True)
     time.sleep(0.2)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def around(name: str) -> list[str | None]:
+    """A variable, and the working folder."""
+    return [os.environ.get(name), os.getcwd()]
+
+
+def guest() -> list[object]:
+    """What only a virtual environment has, and whose Python this is."""
+    import probe  # type: ignore[import-not-found]  # made by the test
+
+    return [probe.VALUE, sys.prefix]

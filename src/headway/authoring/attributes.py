@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,13 +11,13 @@ from typing import Any
 
 from headway.authoring import names
 from headway.domain import workflow
-from headway.domain.attributes import retry_from_json
+from headway.domain.attributes import environment_from_json, retry_from_json
 from headway.domain.units import parse_milli, parse_time
-from headway.domain.workflow import Deadline
+from headway.domain.workflow import Deadline, Environment
 from headway.errors import Invalid
 
 #: Options of a task that are read here.
-OPTIONS = ("retry", "deadline", "cost", "cache", "version")
+OPTIONS = ("retry", "deadline", "cost", "cache", "version", "env", "cwd", "venv", "requirements")
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,42 @@ def _moment(given: datetime | str) -> int:
             hint='write one that is still to come, or "2h" after the submission',
         )
     return found
+
+
+def read_environment(given: Mapping[str, Any]) -> Environment | None:
+    """What `env`, `cwd`, `venv` and `requirements` say. Raises Invalid.
+
+    A folder that is not absolute is one of the author's: it is made absolute here, and must be the same on the nodes.
+    """
+    env = given.get("env")
+    if env is not None and not (
+        isinstance(env, Mapping) and all(isinstance(v, str | int | float) for v in env.values())
+    ):
+        raise Invalid(f"env={env!r} is not a dict of texts", hint='write env={"MODE": "fast"}')
+    requirements = given.get("requirements")
+    if requirements is not None and not isinstance(requirements, list | tuple):
+        raise Invalid(
+            f"requirements={requirements!r} is not a list", hint='write requirements=["numpy==2.1.0"]'
+        )
+    tree: dict[str, Any] = {}
+    if env:
+        tree["variables"] = {name: _written(value) for name, value in env.items()}
+    for name in ("cwd", "venv"):
+        if given.get(name) is not None:
+            tree[name] = _folder(given[name], name)
+    if requirements:
+        tree["requirements"] = list(requirements)
+    return environment_from_json(tree, "environment") if tree else None
+
+
+def _written(value: Any) -> str:
+    return ("1" if value else "0") if isinstance(value, bool) else str(value)
+
+
+def _folder(value: Any, what: str) -> str:
+    if not isinstance(value, str | os.PathLike) or not str(value):
+        raise Invalid(f"{what}={value!r} is not a folder", hint=f'write {what}="/data/work"')
+    return os.path.abspath(os.path.expanduser(str(value)))
 
 
 def read_cost(given: Any) -> int:

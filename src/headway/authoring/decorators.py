@@ -247,6 +247,7 @@ def task(function: Any = None, /, **options: Any) -> Any:
             (after a failure of its own) or retry (`Retry(5, on=ConnectionError)`: after chosen ones), deadline (when it
             should be complete: "2h" after the submission, or a moment), cost (price of an hour that it runs),
             cache (True, or "7d": take the result of an earlier run with the same code, version and arguments), version,
+            env ({"MODE": "fast"}), cwd, venv (a virtual environment on the nodes) or requirements (what one is made of),
             at_most_once (never run again once it may have started), where (what the labels of its node must say:
             "zone != eu-1 and gpu_type in (a100, h100)"), restart (what an attempt needs before it goes on from a
             checkpoint; learned if not said), variants (ways to run it, of which one is chosen

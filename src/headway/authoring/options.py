@@ -14,7 +14,7 @@ from headway.domain.rules import RULES
 from headway.domain.task import MOST_VARIANTS, Variant
 from headway.domain.units import parse_milli, parse_time
 from headway.domain.where import Where, parse_where
-from headway.domain.workflow import Cache, Deadline, Retry
+from headway.domain.workflow import Cache, Deadline, Environment, Retry
 from headway.errors import Invalid
 
 TASK_OPTIONS = (
@@ -48,6 +48,7 @@ class TaskOptions:
     deadline: Deadline | None = None
     cost: int = 0
     cache: Cache | None = None
+    environment: Environment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ def task_options(who: str, given: Mapping[str, Any]) -> TaskOptions:
         deadline = attributes.read_deadline(given.get("deadline"))
         cost = attributes.read_cost(given.get("cost", 0))
         cache = read_cache(given)
+        environment = attributes.read_environment(given)
     except Invalid as error:
         raise Invalid(f"{who}: {error.message}", hint=error.hint) from None
     return TaskOptions(
@@ -107,6 +109,7 @@ def task_options(who: str, given: Mapping[str, Any]) -> TaskOptions:
         deadline,
         cost,
         cache,
+        environment,
     )
 
 

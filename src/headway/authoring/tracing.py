@@ -336,6 +336,7 @@ class Trace:
                 deadline=options.deadline,
                 cost=options.cost,
                 cache=cache,
+                environment=options.environment,
                 **fields,
             )
         )

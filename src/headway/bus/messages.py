@@ -56,6 +56,15 @@ class VariantModel(Model):
     where: list[str] = Field(default_factory=list)
 
 
+class EnvironmentModel(Model):
+    """What an attempt finds around it; a virtual environment is one that is there, or made of requirements."""
+
+    variables: dict[str, str] = Field(default_factory=dict)
+    cwd: str = ""
+    venv: str = ""
+    requirements: list[str] = Field(default_factory=list)
+
+
 class Call(Model):
     """What all tasks of one workflow node have in common. Sent once per message, named by `<run>/<node>`.
 
@@ -82,6 +91,7 @@ class Call(Model):
     at_most_once: bool = False
     where: list[str] = Field(default_factory=list)
     restart: int | None = None
+    environment: EnvironmentModel | None = None
     variants: list[VariantModel] = Field(default_factory=list)
     within: list[str] = Field(default_factory=list)
     path: int = 0

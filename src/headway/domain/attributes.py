@@ -8,12 +8,14 @@ from typing import Any
 
 from headway.domain.reading import a_flag, a_list, a_text, a_whole, an_object, wrong
 from headway.domain.rules import RULES
-from headway.domain.workflow import Cache, Deadline, Retry, TaskSpec
+from headway.domain.workflow import Cache, Deadline, Environment, Retry, TaskSpec
 from headway.errors import Invalid
 
 #: Fields of a task that are read and written here, in addition to `retry`.
-FIELDS = ("deadline", "cost", "cache")
+FIELDS = ("deadline", "cost", "cache", "environment")
 _RETRY_FIELDS = ("limit", "delay", "ceiling", "on")
+_ENVIRONMENT_FIELDS = ("variables", "cwd", "venv", "requirements")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z_0-9]*\Z")
 _CACHE_FIELDS = ("code", "version", "life", "fresh")
 _DEADLINE_FIELDS = ("time", "absolute")
 #: The name of a class, as Python writes it: `ConnectionError`, `requests.exceptions.Timeout`.
@@ -29,6 +31,8 @@ def to_json(spec: TaskSpec) -> dict[str, Any]:
         tree["deadline"] = deadline_to_json(spec.deadline)
     if spec.cost:
         tree["cost"] = spec.cost
+    if spec.environment is not None:
+        tree["environment"] = environment_to_json(spec.environment)
     if spec.cache is not None:
         usual = Cache()
         said = ((name, getattr(spec.cache, name)) for name in _CACHE_FIELDS)
@@ -41,6 +45,7 @@ def from_json(fields: Mapping[str, Any], where: str) -> dict[str, Any]:
     return {
         "deadline": deadline_from_json(fields.get("deadline"), f"{where}.deadline"),
         "cost": a_whole(fields.get("cost", 0), f"{where}.cost"),
+        "environment": environment_from_json(fields.get("environment"), f"{where}.environment"),
         "cache": cache_from_json(fields.get("cache"), f"{where}.cache"),
     }
 
@@ -67,6 +72,57 @@ def _class(tree: Any, where: str) -> str:
     if not _CLASS.match(a_text(tree, where)):
         raise wrong(where, tree, "the name of an error, as ConnectionError or mypackage.Throttled")
     return str(tree)
+
+
+def environment_to_json(environment: Environment) -> dict[str, Any]:
+    """What it says, as workers get it too."""
+    tree: dict[str, Any] = {}
+    if environment.variables:
+        tree["variables"] = dict(environment.variables)
+    if environment.cwd:
+        tree["cwd"] = environment.cwd
+    if environment.venv:
+        tree["venv"] = environment.venv
+    if environment.requirements:
+        tree["requirements"] = list(environment.requirements)
+    return tree
+
+
+def environment_from_json(tree: Any, where: str) -> Environment | None:
+    """The reverse. Raises Invalid for what no node could give."""
+    if tree is None:
+        return None
+    fields = an_object(tree, _ENVIRONMENT_FIELDS, where)
+    named = an_object(fields.get("variables", {}), None, f"{where}.variables")
+    for name in named:
+        if not _VARIABLE.match(name) or name.startswith("HEADWAY_"):
+            raise wrong(
+                f"{where}.variables", name, "the name of a variable, not one of Headway's own (HEADWAY_...)"
+            )
+    variables = tuple((name, _no_nul(named[name], f"{where}.variables.{name}")) for name in sorted(named))
+    folders = [_no_nul(fields.get(name, ""), f"{where}.{name}") for name in ("cwd", "venv")]
+    for name, folder in zip(("cwd", "venv"), folders, strict=True):
+        if folder and not folder.startswith("/"):
+            raise wrong(f"{where}.{name}", folder, "an absolute path")
+    rows = a_list(fields.get("requirements", []), f"{where}.requirements")
+    requirements = tuple(_requirement(row, f"{where}.requirements[{i}]") for i, row in enumerate(rows))
+    if requirements and folders[1]:
+        raise Invalid(f"{where} has both venv and requirements", hint="keep one of the two")
+    return Environment(variables, folders[0], folders[1], tuple(sorted(set(requirements))))
+
+
+def _no_nul(tree: Any, where: str) -> str:
+    if "\0" in a_text(tree, where, empty=True):
+        raise wrong(where, tree, "text without a zero byte")
+    return str(tree)
+
+
+def _requirement(tree: Any, where: str) -> str:
+    """As pip takes it on its command line; an option of pip would not be one requirement, but anything."""
+    text = _no_nul(a_text(tree, where), where).strip()
+    if not text or text.startswith("-") or "\n" in text:
+        raise wrong(where, tree, "a requirement, as numpy==2.1.0 or a path")
+    return text
 
 
 def cache_from_json(tree: Any, where: str) -> Cache | None:

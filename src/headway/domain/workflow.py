@@ -109,6 +109,23 @@ class Cache:
 
 
 @dataclass(frozen=True, slots=True)
+class Environment:
+    """What an attempt finds around it, on whichever node it runs.
+
+    Attributes:
+        variables: Of the process environment, sorted by name; over what the worker has.
+        cwd: Its working folder, an absolute path; empty for the worker's own.
+        venv: A virtual environment on the node, an absolute path, whose Python runs it; or
+        requirements: what one is made of in the state folder, once, as pip takes it.
+    """
+
+    variables: tuple[tuple[str, str], ...] = ()
+    cwd: str = ""
+    venv: str = ""
+    requirements: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class When:
     """What a task runs for: the result of another one, `True` or `False`, must be this."""
 
@@ -141,6 +158,7 @@ class TaskSpec:
         when: The condition on which it runs, whatever the rule; None for no condition.
         deadline: When it should be complete, or None.
         cost: Price of an hour that an attempt of it runs, in milli-units of whatever money the author counts in.
+        environment: What an attempt finds around it, or None for what the worker has.
         cache: Under what an earlier result is as good, or None if it always runs.
         gang: Of a mapped task: its items are a gang (`domain.task.Gang`), and `within` is what must be the same for all.
     """
@@ -168,6 +186,7 @@ class TaskSpec:
     deadline: Deadline | None = None
     cost: int = 0
     cache: Cache | None = None
+    environment: Environment | None = None
 
     @property
     def ways(self) -> tuple[Variant, ...]:

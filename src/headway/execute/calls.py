@@ -113,6 +113,9 @@ class PreparedCall:
         self._shell: str | None = call["shell"]
         self._key: tuple[str, str] = (call["bundle"], call["function"])
         self._function: Callable[..., Any] | None = None
+        around = call.get("environment") or {}
+        self.variables: Mapping[str, str] = around.get("variables", {})
+        self.cwd: str = around.get("cwd", "")
         self.timed = call["timeout"] is not None
         #: Threads that numeric libraries may use, by variant.
         self.threads = [max(1, -(-way["demand"]["cpu"] // 1000)) for way in call["variants"] or (call,)]

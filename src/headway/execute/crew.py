@@ -20,6 +20,7 @@ from headway.authoring.secrets import PREFIX, Sources
 from headway.errors import Unavailable
 from headway.execute import keyring, processes
 from headway.execute.death import Death, Witness
+from headway.execute.environments import guest_program
 from headway.execute.frames import Damaged, SocketAddress, Splitter, pack
 from headway.execute.logs import capture_path
 from headway.execute.spool import Spool
@@ -34,9 +35,8 @@ _LAST_WORDS = 0.2
 #: A worker that has not come up by then is killed (seconds).
 _COME_UP_WITHIN = 60.0
 
-Binding = tuple[
-    str, tuple[int, ...]
-]  # the bundle whose modules it has imported, the devices it may have opened
+#: The bundle whose modules it has imported, the devices it may have opened, the Python it runs in (empty for ours).
+Binding = tuple[str, tuple[int, ...], str]
 
 
 class Worker:
@@ -44,13 +44,15 @@ class Worker:
 
     __slots__ = (
         "adopted", "binding", "calls", "exiting", "greeted", "lane", "last", "name", "pid", "pidfd",
-        "process", "received", "sent", "spool", "transport", "witness",
+        "process", "python", "received", "sent", "spool", "transport", "witness",
     )  # fmt: skip
 
     def __init__(self, name: str, spool: Spool) -> None:
         self.name, self.spool = name, spool
         self.pid, self.pidfd = 0, -1
         self.process: subprocess.Popen[bytes] | None = None
+        #: The interpreter it was started with; empty for ours.
+        self.python = ""
         self.adopted = False
         self.transport: asyncio.Transport | None = None
         self.binding: Binding | None = None
@@ -184,11 +186,16 @@ class Crew:
 
     # ── one worker ──────────────────────────────────────────────────────────────────────────────────────────
 
-    def spawn(self) -> Worker:
-        """Start one; it says hello when it is up. Raises Unavailable."""
+    def spawn(self, python: str = "") -> Worker:
+        """Start one; it says hello when it is up. Raises Unavailable.
+
+        Args:
+            python: The interpreter of a virtual environment; empty for ours.
+        """
         name = secrets.token_hex(6)
         try:
             worker = Worker(name, Spool.create(self._folder / f"{name}.spool"))
+            worker.python = python
             self._start(worker)
         except OSError as error:
             (self._folder / f"{name}.spool").unlink(missing_ok=True)
@@ -201,9 +208,11 @@ class Crew:
         return worker
 
     def _start(self, worker: Worker) -> None:
+        program = [sys.executable, "-m", "headway.execute.worker"]
+        if worker.python:
+            program = [worker.python, "-c", guest_program()]
         command = [
-            sys.executable, "-m", "headway.execute.worker",
-            str(self._state), str(self._folder), worker.name, str(self._gpus),
+            *program, str(self._state), str(self._folder), worker.name, str(self._gpus),
         ]  # fmt: skip
         environment = {name: text for name, text in os.environ.items() if not name.startswith(PREFIX)}
         lifeline = environment.get("HEADWAY_LIFELINE", "")
@@ -303,6 +312,7 @@ class Crew:
                 list() as held,
                 str() as bundle,
                 tuple() as devices,
+                str() as python,
             ):
                 worker = self.workers.get(name)
             case _:
@@ -312,8 +322,8 @@ class Crew:
         if worker.transport is not None:
             worker.transport.abort()
         worker.transport, worker.greeted = connection.transport, True
-        if worker.adopted and worker.binding is None and (bundle or devices or held):
-            worker.binding = (bundle, devices)
+        if worker.adopted and worker.binding is None and (bundle or devices or python or held):
+            worker.binding, worker.python = (bundle, devices, python), python
         self._owner.on_hello(worker, last, held)
         worker.adopted = False
         return worker

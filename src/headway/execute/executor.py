@@ -27,6 +27,7 @@ from headway.execute import logs
 from headway.execute.bundles import Bundles
 from headway.execute.crew import Crew, Worker
 from headway.execute.death import Death
+from headway.execute.environments import Environments, interpreter_of
 from headway.execute.failure import describe, said
 from headway.execute.files import safe
 from headway.execute.member import CallRecord, Lane, Member
@@ -76,6 +77,7 @@ class Executor:
             self._crew, self._give_worker, self._cannot_start, keep=max(1, -(-node.cpu // 1000))
         )
         self._bundles = Bundles(state)
+        self._environments = Environments(state)
         self._calls: dict[str, CallRecord] = {}
         self._lanes: dict[int, Lane] = {}
         self._members: dict[Attempt, Member] = {}
@@ -131,6 +133,7 @@ class Executor:
         while self._members and loop.time() < until:
             await asyncio.sleep(0.01)
         self._reports.flush()
+        await self._environments.close()
         await self._crew.close(grace=2.0)
         self._reports.flush()
 
@@ -154,7 +157,9 @@ class Executor:
             return None
         lane = self._lanes.get(grant.lease)
         if lane is None:
-            lane = self._lanes[grant.lease] = Lane(grant.lease, (call.bundle, tuple(grant.devices)))
+            lane = self._lanes[grant.lease] = Lane(
+                grant.lease, (call.bundle, tuple(grant.devices), call.python)
+            )
         member = Member.granted(grant, call, lane)
         if grant.gang is not None:
             rank, together = grant.gang
@@ -169,6 +174,7 @@ class Executor:
         if record is not None or call is None:
             return record
         record = CallRecord(key, call)
+        record.python = interpreter_of(self._state, record.environment)
         try:
             self._bundles.ensure(call.bundle)
         except HeadwayError as error:
@@ -183,8 +189,10 @@ class Executor:
         """Keep the lane's worker supplied."""
         worker = lane.worker
         if worker is None:
-            if lane.queue:
+            if lane.queue and self._environments.ready(lane.binding[2]):
                 self._roster.want(lane)
+            elif lane.queue:
+                self._prepare(lane)
             return
         room = _AHEAD - len(worker.sent)
         if room < _AHEAD // 2 and worker.sent:
@@ -202,6 +210,25 @@ class Executor:
             worker.tell("run", items)
         for member in orphans:  # only now: an end may send the next ones
             self._end(member, "returned", None)
+
+    def _prepare(self, lane: Lane) -> None:
+        """Its worker's Python has to be made first, or looked at. The lane waits; what of it is not wanted meanwhile goes back."""
+        call = next((member.call for member in lane.queue if member.call is not None), None)
+        if call is None or call.environment is None or lane.preparing:
+            return
+        lane.preparing = True
+
+        def made(problem: HeadwayError | None) -> None:
+            lane.preparing = False
+            if self._lanes.get(lane.lease) is not lane:
+                return
+            if problem is None:
+                self._advance(lane)
+                return
+            for member in list(lane.members.values()):
+                self._end(member, "failed", [0, describe(problem)])
+
+        self._environments.make(lane.binding[2], call.environment, made)
 
     def _is_orphan(self, lane: Lane, member: Member) -> bool:
         """Whether it waits for a member that ended without a result. Results that are known are filled in."""
@@ -339,7 +366,7 @@ class Executor:
     def _adopt(self, worker: Worker, number: int, task: str, attempt: int, lease: int) -> None:
         lane = self._lanes.get(lease)
         if lane is None:
-            lane = self._lanes[lease] = Lane(lease, worker.binding or ("", ()))
+            lane = self._lanes[lease] = Lane(lease, worker.binding or ("", (), ""))
             lane.worker, worker.lane = worker, lane
         member = Member(task, attempt, lane)
         member.number, member.worker, member.since = number, worker, time.monotonic()

@@ -14,13 +14,13 @@ Executor to worker:
     mentioned ("stop", n, outcome, reason, grace)    cooperative end; the executor forces it later
     ("preempt", n)                         end at the next checkpoint
     ("spare", n)                           need not, after all
-    ("bound", bundle, devices)             what this worker is for from now on; it says so at its next hello
+    ("bound", bundle, devices, python)             what this worker is for from now on; it says so at its next hello
     ("ack", sequence)                      rows up to here need not be kept
     ("exit",)
 
 Worker to executor:
 
-    ("hello", id, pid, last n, [(n, task, attempt, lease, begun), …], bundle, devices)
+    ("hello", id, pid, last n, [(n, task, attempt, lease, begun), …], bundle, devices, python)
     ("row", sequence, n, task, attempt, what, at, value)
     ("here",)                              after the hello and the rows that had not been acknowledged
 """

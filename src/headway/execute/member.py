@@ -13,12 +13,15 @@ from headway.execute.crew import Binding, Worker
 class CallRecord:
     """A call as workers get it, and why its items cannot run if they cannot."""
 
-    __slots__ = ("bundle", "key", "message", "problem", "timeout")
+    __slots__ = ("bundle", "environment", "key", "message", "problem", "python", "timeout")
 
     def __init__(self, key: str, call: Call) -> None:
         self.key = key
         self.bundle = call.bundle
         self.timeout = call.timeout
+        #: What its items find around them, and the Python they run in; empty for the executor's own.
+        self.environment = None if call.environment is None else call.environment.model_dump()
+        self.python = ""
         self.message: dict[str, Any] = call.model_dump(mode="python")
         self.problem: dict[str, str] | None = None
 
@@ -75,11 +78,13 @@ class Member:
 class Lane:
     """A lease being worked off: its members run one after the other in one worker."""
 
-    __slots__ = ("binding", "lease", "members", "queue", "worker")
+    __slots__ = ("binding", "lease", "members", "preparing", "queue", "worker")
 
     def __init__(self, lease: int, binding: Binding) -> None:
         self.lease, self.binding = lease, binding
         self.worker: Worker | None = None
+        #: Whether the Python it needs is being made.
+        self.preparing = False
         #: Not sent yet.
         self.queue: deque[Member] = deque()
         #: Not ended, by task.

@@ -44,8 +44,8 @@ class Roster:
         self._crew, self._give, self._fail, self._keep = crew, give, fail, keep
         self._idle: list[Worker] = []  # the last one worked last
         self._waiting: deque[Lane] = deque()
-        self._coming: set[str] = set()
-        self._failures = 0
+        self._coming: dict[str, str] = {}  # name -> its Python
+        self._failures: dict[str, int] = {}  # in a row, by Python
 
     def begin(self) -> None:
         """A spare worker is on its way before it is needed."""
@@ -58,8 +58,9 @@ class Roster:
         worker = self._find(lane.binding)
         if worker is None:
             self._waiting.append(lane)
-            if len(self._coming) < len(self._waiting):
-                self._start()
+            python = lane.binding[2]
+            if self._short(python):
+                self._start(python)
         else:
             self._idle.remove(worker)
             self._bind(worker, lane)
@@ -72,12 +73,11 @@ class Roster:
 
     def free(self, worker: Worker) -> None:
         """A worker has come up, or has nothing to do any more."""
-        if worker.name in self._coming:
-            self._coming.discard(worker.name)
-            self._failures = 0
+        if self._coming.pop(worker.name, None) is not None:
+            self._failures.pop(worker.python, None)
         if worker.exiting or worker in self._idle:
             return
-        lane = next((lane for lane in self._waiting if worker.binding in (None, lane.binding)), None)
+        lane = next((lane for lane in self._waiting if _may_serve(worker, lane.binding)), None)
         if lane is not None:
             self._waiting.remove(lane)
             self._bind(worker, lane)
@@ -91,17 +91,27 @@ class Roster:
         """A worker is dead."""
         if worker in self._idle:
             self._idle.remove(worker)
-        if worker.name in self._coming:
-            self._coming.discard(worker.name)
-            self._failures += 1
-            if self._failures >= _PATIENCE:
-                lanes = list(self._waiting)
-                self._waiting.clear()
-                self._fail(lanes, death.cause)
+        python = worker.python
+        if self._coming.pop(worker.name, None) is not None:
+            self._failures[python] = self._failures.get(python, 0) + 1
+            if self._failures[python] >= _PATIENCE:
+                self._give_up(python, death.cause)
                 return
-        while len(self._coming) < len(self._waiting):
-            if not self._start():
-                return
+        for other in dict.fromkeys(lane.binding[2] for lane in self._waiting):
+            while self._short(other):
+                if not self._start(other):
+                    return
+
+    def _short(self, python: str) -> bool:
+        """Whether more lanes wait for workers of this Python than are coming."""
+        coming = sum(other == python for other in self._coming.values())
+        return coming < sum(lane.binding[2] == python for lane in self._waiting)
+
+    def _give_up(self, python: str, cause: str) -> None:
+        lanes = [lane for lane in self._waiting if lane.binding[2] == python]
+        for lane in lanes:
+            self._waiting.remove(lane)
+        self._fail(lanes, cause)
 
     def _find(self, binding: Binding) -> Worker | None:
         """A free worker that may serve it: one that has served the same, else a new one."""
@@ -109,7 +119,7 @@ class Roster:
         for worker in reversed(self._idle):
             if worker.binding == binding:
                 return worker
-            if worker.binding is None:
+            if _may_serve(worker, binding):
                 blank = worker
         return blank
 
@@ -122,27 +132,25 @@ class Roster:
                 self._dismiss(other)  # its memory on the device is the lane's now
         self._give(lane, worker)
 
-    def _start(self) -> bool:
+    def _start(self, python: str) -> bool:
         try:
-            self._coming.add(self._crew.spawn().name)
+            self._coming[self._crew.spawn(python).name] = python
         except Unavailable as error:
-            lanes = list(self._waiting)
-            self._waiting.clear()
-            self._fail(lanes, f"failed to start: {error.message}")
+            self._give_up(python, f"failed to start: {error.message}")
             return False
         return True
 
     def _spare(self) -> None:
         """One worker that has served nobody stands by."""
-        if self._failures == 0 and len(self._coming) <= len(self._waiting) and not self._blank():
+        if not self._failures.get("") and len(self._coming) <= len(self._waiting) and not self._blank():
             with suppress(Unavailable):
-                self._coming.add(self._crew.spawn().name)
+                self._coming[self._crew.spawn().name] = ""
 
     def _blank(self) -> bool:
-        return any(worker.binding is None for worker in self._idle)
+        return any(worker.binding is None and not worker.python for worker in self._idle)
 
     def _trim(self) -> None:
-        bound = [worker for worker in self._idle if worker.binding is not None]
+        bound = [worker for worker in self._idle if worker.binding is not None or worker.python]
         for worker in bound[: max(0, len(bound) - self._keep)]:
             self._dismiss(worker)
 
@@ -153,3 +161,8 @@ class Roster:
     def _dismiss(self, worker: Worker) -> None:
         self._idle.remove(worker)
         self._crew.retire(worker)
+
+
+def _may_serve(worker: Worker, binding: Binding) -> bool:
+    """Whether it has served the same, or nobody yet, in the Python that is asked for."""
+    return worker.binding == binding or (worker.binding is None and worker.python == binding[2])

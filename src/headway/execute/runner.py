@@ -27,6 +27,10 @@ _KEPT_RESULTS = 4096
 _TRACED = ("failed", "timed_out")
 
 
+class NoFolder(Exception):
+    """The folder that a task is to work in is not there."""
+
+
 class Runner:
     """The life of items in one worker.
 
@@ -53,6 +57,8 @@ class Runner:
         self._threads = 0
         self._said = ("", 0)
         self._in_gang = False
+        #: What variables of tasks had covered, until the task is over; None for one that was not there.
+        self._covered: dict[str, str | None] = {}
         self._said_threads = _THREADS in os.environ
 
     def serve(self) -> None:
@@ -179,6 +185,16 @@ class Runner:
             self._threads = threads
             environment[_THREADS] = str(threads)
             _limit_loaded(threads)
+        if call.variables:
+            self._covered = {name: environment.get(name) for name in call.variables}
+            environment.update(call.variables)
+        if call.cwd:
+            try:
+                os.chdir(call.cwd)
+            except OSError as error:
+                raise NoFolder(
+                    f"its working folder {call.cwd} cannot be used on this node: {error.strerror}"
+                ) from None
 
     def _say_gang(self, gang: tuple[int, tuple[str, ...]] | None) -> None:
         """What a program needs to meet the others of its gang, or nothing of a former one."""
@@ -194,6 +210,12 @@ class Runner:
         """Undo what a task may have changed for all: folder, signals, recursion limit, alarms."""
         with suppress(OSError):
             os.fchdir(self._home)
+        for name, value in self._covered.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        self._covered = {}
         for number, handler in self._handlers.items():
             if installed(number) is not handler:
                 signal.signal(number, handler)

@@ -52,7 +52,7 @@ class Worker:
         self._desk = Desk(spool, self._line.send, self._line.wake, lambda item: self._runner.is_timed(item))
         self._line.desk = self._desk
         self._runner = Runner(self._desk, self._capture, self._tools, has_gpus)
-        self._bound: tuple[str, tuple[int, ...]] = ("", ())
+        self._bound: tuple[str, tuple[int, ...], str] = ("", (), "")
 
     def run(self) -> None:
         """Until the executor has no more use for it."""
@@ -84,8 +84,8 @@ class Worker:
                 self._preempt(number)
             case ("spare", number):
                 self._desk.spare(number)
-            case ("bound", bundle, devices):
-                self._bound = (bundle, devices)
+            case ("bound", bundle, devices, python):
+                self._bound = (bundle, devices, python)
             case ("forget", index):
                 self._runner.forget(index)
             case ("exit",):

@@ -39,6 +39,7 @@ from headway.roles.step import CALL, NONSENSE, Input, Output, Step
 from headway.roles.tally import Tally
 from headway.roles.translate import (
     demand_to_model,
+    environment_to_model,
     node_from_model,
     node_to_model,
     ref_to_model,
@@ -287,6 +288,7 @@ class Planner:
             at_most_once=spec.at_most_once,
             where=list(spec.where),
             restart=spec.restart,
+            environment=environment_to_model(spec.environment),
             variants=[variant_to_model(variant) for variant in spec.variants],
             within=list(spec.within),
             path=lies.path,

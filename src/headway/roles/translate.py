@@ -8,6 +8,7 @@ from headway.bus.messages import (
     Call,
     DemandModel,
     EditRow,
+    EnvironmentModel,
     NodeModel,
     OfferRow,
     RefModel,
@@ -16,9 +17,11 @@ from headway.bus.messages import (
 )
 from headway.core import events
 from headway.core.events import Outcome
+from headway.domain.attributes import environment_to_json
 from headway.domain.resources import Demand, Node
 from headway.domain.results import Ref
 from headway.domain.task import Gang, Task, Variant
+from headway.domain.workflow import Environment
 from headway.errors import Invalid
 
 OUTCOMES = {outcome.value: outcome for outcome in Outcome}
@@ -37,6 +40,10 @@ def demand_to_model(demand: Demand) -> DemandModel:
 def demand_from_model(model: DemandModel) -> Demand:
     other, rates = tuple(sorted(model.other.items())), tuple(sorted(model.rates.items()))
     return Demand(model.cpu, model.memory, model.gpu, other, rates)
+
+
+def environment_to_model(environment: Environment | None) -> EnvironmentModel | None:
+    return None if environment is None else EnvironmentModel(**environment_to_json(environment))
 
 
 def variant_to_model(variant: Variant) -> VariantModel:

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from headway.core.runs.graph import Step
+from headway.domain.attributes import environment_to_json
 from headway.domain.codec import ref_from_json, ref_to_json
 from headway.domain.results import Ref
 from headway.domain.workflow import Arg, DictOf, ListOf, Output, Value
@@ -97,7 +98,8 @@ def key_of(run: Run, step: Step, row: int) -> str:
         for position, arg in enumerate(spec.args)
     ]
     kwargs = {name: _content(run, arg) for name, arg in spec.kwargs}
-    said = [spec.function, spec.shell, spec.cache.code, spec.cache.version, args, kwargs]
+    around = None if spec.environment is None else environment_to_json(spec.environment)
+    said = [spec.function, spec.shell, spec.cache.code, spec.cache.version, around, args, kwargs]
     return hashlib.sha256(json.dumps(said, separators=(",", ":")).encode()).hexdigest()
 
 
