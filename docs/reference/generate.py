@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import typer.main
 
+from headway.authoring import document_schema as workflow_schema
 from headway.cli import config_schema
 from headway.cli.main import app
 from headway.service.audit import Audit
@@ -110,7 +111,18 @@ def schema() -> str:
     return json.dumps(config_schema.schema(), indent=2) + "\n"
 
 
-PAGES = {"headway.schema.json": schema, "cli.md": cli, "http.md": http, "settings.md": settings}
+def document_schema() -> str:
+    """The JSON Schema of a workflow document, for editors."""
+    return json.dumps(workflow_schema.schema(), indent=2) + "\n"
+
+
+PAGES = {
+    "headway.schema.json": schema,
+    "workflow.schema.json": document_schema,
+    "cli.md": cli,
+    "http.md": http,
+    "settings.md": settings,
+}
 
 
 def main(arguments: list[str]) -> int:

@@ -6,15 +6,16 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from headway.authoring import secrets
-from headway.authoring.inplace import attempt
+from headway.authoring.inplace import Missing, attempt
 from headway.authoring.options import TASK_OPTIONS, TaskOptions, task_options
 from headway.authoring.tracing import IN_PLACE, Trace, mode
 from headway.domain.codec import nearest
+from headway.domain.workflow import iterated_places, places_of
 from headway.errors import HeadwayError, Invalid
 
 _PLACE = re.compile(r"\{([A-Za-z_][A-Za-z_0-9]*)\}")
@@ -85,19 +86,61 @@ class ShellTask:
 
     def __call__(self, **arguments: Any) -> Any:
         """In a workflow: a stand-in for the `ShellResult`; elsewhere the command runs at once."""
-        places = list(dict.fromkeys(_PLACE.findall(self.command)))
+        self._check(arguments)
+        here = mode.get()
+        if isinstance(here, Trace):
+            return here.shell(self.name, self.command, arguments, self.options, ShellResult)
+        return self._here(arguments, ())
+
+    def after(self, *results: Any) -> AfterShell:
+        """The command, to be run once these results are there too, though it does not take them."""
+        return AfterShell(self, results)
+
+    def map(self, *iterables: Any, **constants: Any) -> Any:
+        """One command for each item: `shell("gzip {file}", name="gzip").map(files)`.
+
+        Args:
+            iterables: Iterated together, like `zip`. They fill the places of the command that no keyword fills, in order.
+            constants: The same for all.
+        """
+        return self._map(iterables, constants, ())
+
+    def _map(self, iterables: Sequence[Any], constants: Mapping[str, Any], after: Sequence[Any]) -> Any:
+        self._check(constants)
+        free = iterated_places(self.command, constants)
+        if not iterables or len(iterables) > len(free):
+            there = ", ".join(f"{{{name}}}" for name in free) or "no place"
+            raise Invalid(
+                f"task {self.name!r}: .map() over {len(iterables)} lists, and its command has {there} for them",
+                hint="write {file} in the command, and .map(files)",
+            )
+        here = mode.get()
+        if isinstance(here, Trace):
+            return here.map_shell(self.name, self.command, iterables, constants, self.options, ShellResult)
+        gone = next((source for source in iterables if isinstance(source, Missing)), None)
+        if gone is not None:
+            return gone
+        try:
+            together = list(zip(*iterables, strict=True))
+        except ValueError as error:
+            raise Invalid(f"task {self.name!r}: .map() over lists of different length: {error}") from None
+        rows = [dict(zip(free, items, strict=False)) for items in together]
+        return [self._here({**row, **constants}, after) for row in rows]
+
+    def _here(self, arguments: Mapping[str, Any], after: Sequence[Any]) -> Any:
+        """One command, in this process."""
+        if mode.get() == IN_PLACE:
+            return attempt(self._run, (), arguments, self.options.rule, after)
+        return self._run(**arguments)
+
+    def _check(self, arguments: Mapping[str, Any]) -> None:
+        places = places_of(self.command)
         for name in arguments:
             if name not in places:
                 hint = (
                     nearest(name, [*places, *TASK_OPTIONS]) if places else "the command has no {name} to fill"
                 )
                 raise Invalid(f"task {self.name!r}: its command has no place {{{name}}}", hint=hint)
-        here = mode.get()
-        if isinstance(here, Trace):
-            return here.shell(self.name, self.command, arguments, self.options, ShellResult)
-        if here == IN_PLACE:
-            return attempt(self._run, (), arguments, self.options.rule, ())
-        return self._run(**arguments)
 
     def _run(self, **arguments: Any) -> ShellResult:
         variables = Variables()
@@ -108,12 +151,35 @@ class ShellTask:
         return f"<shell task {self.name}: {self.command}>"
 
 
+class AfterShell:
+    """A command that also waits for results which it does not take."""
+
+    def __init__(self, task: ShellTask, results: Sequence[Any]) -> None:
+        self._task, self._results = task, results
+
+    def __call__(self, **arguments: Any) -> Any:
+        here = mode.get()
+        if isinstance(here, Trace):
+            with here.behind(self._results, f"task {self._task.name!r}"):
+                return self._task(**arguments)
+        self._task._check(arguments)
+        return self._task._here(arguments, self._results)
+
+    def map(self, *iterables: Any, **constants: Any) -> Any:
+        """As `ShellTask.map`; each item waits for these results."""
+        here = mode.get()
+        if isinstance(here, Trace):
+            with here.behind(self._results, f"task {self._task.name!r}"):
+                return self._task.map(*iterables, **constants)
+        return self._task._map(iterables, constants, self._results)
+
+
 def shell(command: str, /, **given: Any) -> Any:
     """A command line as a task.
 
     In a workflow, `shell("sort {file}", file=path, cpu=2)` is a task and gives a stand-in for its result.
     Outside, `count = shell("sort {file}", name="count")` makes a task that a workflow calls as
-    `count(file=path)`.
+    `count(file=path)`, or `count.map(paths)`.
 
     Args:
         command: For the shell, with `{name}` for each argument; arguments are quoted, a list becomes several

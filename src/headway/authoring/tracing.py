@@ -114,12 +114,7 @@ class Trace:
                 f"{who}: .map() has nothing to iterate over", hint="write task.map(items, same_for_all=1)"
             )
         sources = [self._source(who, source) for source in iterables]
-        lengths = {len(source) for source in sources if not isinstance(source, Future)}
-        if len(lengths) > 1:
-            counts = " and ".join(str(len(source)) for source in sources if not isinstance(source, Future))
-            raise Invalid(
-                f"{who}: .map() over lists of different length: {counts} items", hint="make them equally long"
-            )
+        args = self._iterated(who, sources)
         position = 0
         for name, wanted, value in signature.bind([_Items(source) for source in sources], constants):
             if isinstance(value, _Items):
@@ -127,10 +122,6 @@ class Trace:
                 position += 1
             else:
                 self._check(signature, name, wanted, value)
-        args = tuple(
-            Output(source.output.task) if isinstance(source, Future) else self.arg(list(source), who)
-            for source in sources
-        )
         constant = tuple((name, self.arg(value, who)) for name, value in constants.items())
         return self._add(task, args, constant, signature.returns, mapped=len(args))
 
@@ -140,6 +131,21 @@ class Trace:
         """Note a command."""
         arguments = tuple((key, self.arg(value, f"task {name!r}")) for key, value in kwargs.items())
         return self._spec(name, options, result, shell=command, kwargs=arguments)
+
+    def map_shell(
+        self,
+        name: str,
+        command: str,
+        iterables: Sequence[Any],
+        constants: Mapping[str, Any],
+        options: TaskOptions,
+        result: Any,
+    ) -> Future:
+        """Note a command for each item."""
+        who = f"task {name!r}"
+        args = self._iterated(who, [self._source(who, source) for source in iterables])
+        constant = tuple((key, self.arg(value, who)) for key, value in constants.items())
+        return self._spec(name, options, result, shell=command, args=args, kwargs=constant, mapped=len(args))
 
     # ── arguments ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -179,6 +185,19 @@ class Trace:
         key = self._keys.setdefault((ref.kind, data), f"v{len(self._keys) + 1}")
         self.values.setdefault(key, Encoded(ref, blob))
         return key
+
+    def _iterated(self, who: str, sources: Sequence[Future | list[Any]]) -> tuple[Arg, ...]:
+        """What a map goes over, as arguments; lists that are known must be of one length."""
+        lengths = {len(source) for source in sources if not isinstance(source, Future)}
+        if len(lengths) > 1:
+            counts = " and ".join(str(len(source)) for source in sources if not isinstance(source, Future))
+            raise Invalid(
+                f"{who}: .map() over lists of different length: {counts} items", hint="make them equally long"
+            )
+        return tuple(
+            Output(source.output.task) if isinstance(source, Future) else self.arg(list(source), who)
+            for source in sources
+        )
 
     def _source(self, who: str, source: Any) -> Future | list[Any]:
         """What a map iterates: a future of a list, or a list made of any other iterable."""

@@ -13,7 +13,12 @@ from headway.cli.options import Output, OutputAs, StateDir
 PARAMETERS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 Target = Annotated[
-    str, typer.Argument(metavar="FILE[:WORKFLOW]", help="A Python file with a @workflow.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="FILE[:WORKFLOW]",
+        help="A Python file with a @workflow, or a YAML, JSON or TOML document.",
+        show_default=False,
+    ),
 ]
 Given = Annotated[
     list[str] | None,

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from headway.authoring.document_files import SUFFIXES
 from headway.errors import HeadwayError, Invalid, NotFound
 
 if TYPE_CHECKING:
@@ -24,13 +25,20 @@ def load(target: str) -> WorkflowFunction[..., Any]:
     """The workflow that a target names.
 
     Args:
-        target: `FILE`, where the file holds one workflow, or `FILE:NAME`.
+        target: `FILE`, where the file holds one workflow, or `FILE:NAME`; of Python, or a document.
 
     Raises:
         NotFound: There is no such file, or no such workflow in it.
         Invalid: The file cannot be imported, or it is not clear which workflow is meant.
     """
     path, name = _split(target)
+    if path.suffix in SUFFIXES:
+        from headway.authoring.documents import load as load_document
+
+        found = load_document(path)
+        if name is not None and name != found.name:
+            raise NotFound(f"there is no workflow {name!r} in {path.name}", hint=f"it holds: {found.name}")
+        return found
     module = _import(path)
     return _choose(path, _workflows(module), name)
 
@@ -53,8 +61,11 @@ def _split(target: str) -> tuple[Path, str | None]:
             if near
             else "give the path of a Python file: headway run flow.py",
         )
-    if path.suffix != ".py":
-        raise Invalid(f"{text!r} is not a Python file", hint="give a .py file that holds a @workflow")
+    if path.suffix != ".py" and path.suffix not in SUFFIXES:
+        raise Invalid(
+            f"{text!r} is not a Python file",
+            hint=f"give a .py file that holds a @workflow, or a document ({', '.join(SUFFIXES)})",
+        )
     return path, name or None
 
 

@@ -36,6 +36,7 @@ from headway.domain.workflow import (
     Value,
     When,
     Workflow,
+    iterated_places,
     outputs_of,
     parents,
 )
@@ -436,9 +437,16 @@ def _check_spec(workflow: Workflow, spec: TaskSpec, values: Mapping[str, Ref] | 
             f"{who} must have either a function or a shell command", hint='set "function" or "shell"'
         )
     if spec.shell is not None and spec.args:
-        raise Invalid(
-            f"{who} is a shell task and takes no positional arguments", hint="name them: {x} and x=..."
-        )
+        free = iterated_places(spec.shell, (name for name, _ in spec.kwargs))
+        if len(spec.args) > spec.mapped:
+            raise Invalid(
+                f"{who} is a shell task and takes no positional arguments", hint="name them: {x} and x=..."
+            )
+        if len(spec.args) > len(free):
+            raise Invalid(
+                f"{who} iterates {len(spec.args)} arguments, and its command has {len(free)} places for them",
+                hint="write {name} in the command for each",
+            )
     if spec.at_most_once and spec.retry.limit:
         raise Invalid(
             f"{who} cannot be at_most_once and be retried", hint="drop retries, or drop at_most_once"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -140,7 +141,8 @@ class TaskSpec:
     Attributes:
         name: Unique in the workflow.
         function: Key of the function in the bundle, `module:qualname`; empty for a shell task.
-        shell: The command line, with `{name}` for each keyword argument; None for a function.
+        shell: The command line, with `{name}` for each keyword argument; None for a function. Of a mapped command the
+            positional arguments fill, in order, the places that no keyword fills.
         args: Positional arguments.
         kwargs: Keyword arguments, in the order written.
         mapped: How many of the leading positional arguments are iterated (zipped); 0 for a plain task.
@@ -230,6 +232,20 @@ class Workflow:
         """When a task of it should be complete, by its own deadline or the run's: the earlier. None without one."""
         said = (spec.deadline, self.deadline)
         return min((one.due(submitted) for one in said if one is not None), default=None)
+
+
+_PLACE = re.compile(r"\{([A-Za-z_][A-Za-z_0-9]*)\}")
+
+
+def places_of(command: str) -> list[str]:
+    """Names of the `{places}` of a command, each once, in order."""
+    return list(dict.fromkeys(_PLACE.findall(command)))
+
+
+def iterated_places(command: str, named: Iterable[str]) -> list[str]:
+    """The places that the items of a mapped command fill, in order: those that no keyword fills."""
+    filled = set(named)
+    return [place for place in places_of(command) if place not in filled]
 
 
 def outputs_of(arg: Arg | None) -> list[Output]:

@@ -129,7 +129,7 @@ class PreparedCall:
     def run(self, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """The user's code; what it raises comes through."""
         if self._shell is not None:
-            return self._run_shell(self._shell, kwargs)
+            return self._run_shell(self._shell, args, kwargs)
         assert self._function is not None, "bind comes before run"
         value = self._function(*args, **kwargs)
         if type(value) is CoroutineType:
@@ -138,10 +138,13 @@ class PreparedCall:
             return asyncio.run(value)
         return value
 
-    def _run_shell(self, template: str, kwargs: dict[str, Any]) -> Any:
+    def _run_shell(self, template: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         from headway.authoring.shell import Variables, command_line
+        from headway.domain.workflow import iterated_places
         from headway.execute import shell
 
+        if args:
+            kwargs = {**dict(zip(iterated_places(template, kwargs), args, strict=False)), **kwargs}
         masker = self._tools.keyring.masker
         variables = Variables(masker.name_of)
         line = command_line(template, kwargs, variables.hide) if masker else command_line(template, kwargs)
