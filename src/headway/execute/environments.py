@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import headway
+from headway.authoring.secrets import PREFIX
 from headway.errors import HeadwayError
 
 #: Seconds that making one may take.
@@ -186,6 +187,7 @@ async def _run(command: list[str], what: str) -> None:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        env={name: text for name, text in os.environ.items() if not name.startswith(PREFIX)},
         start_new_session=True,
     )
     try:
