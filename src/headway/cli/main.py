@@ -20,6 +20,7 @@ from headway.cli import (
     backup_command,
     config_command,
     demo,
+    import_command,
     init_command,
     listing_commands,
     override_commands,
@@ -83,6 +84,7 @@ token_commands.register(app)
 backup_command.register(app)
 retention_command.register(app)
 config_command.register(app)
+import_command.register(app)
 init_command.register(app)
 window_commands.register(app)
 
