@@ -74,7 +74,11 @@ class Signature:
             if unknown and not self._takes_any_name():
                 hint = nearest(unknown[0], known) if known else "it takes no parameters"
                 raise Invalid(f"{self.who} has no parameter {unknown[0]!r}", hint=hint) from None
-            raise Invalid(f"{self.who}: {error}", hint=f"it takes {self._signature}") from None
+            takes = ", ".join(
+                name + (f": {kind}" if kind else "") + (f" = {usual}" if usual else "")
+                for name, kind, usual in self.listed()
+            )
+            raise Invalid(f"{self.who}: {error}", hint=f"it takes ({takes})") from None
         return self._pairs(bound.arguments)
 
     def _takes_any_name(self) -> bool:
@@ -119,7 +123,18 @@ class Signature:
         try:
             return _adapter(wanted).validate_python(text)  # lax: dates, paths, enums from their text
         except Exception:
+            with suppress(Exception):
+                return _adapter(wanted).validate_json(text)  # dataclasses and what holds them
             raise Invalid(f"{self.who}: parameter {name!r} is {text!r}, expected {named(wanted)}") from None
+
+    def listed(self) -> list[tuple[str, str, str]]:
+        """(parameter, its type, its default) for people; empty where there is none."""
+        found = []
+        for name, parameter in self._signature.parameters.items():
+            wanted = self._hints.get(name, _UNSAID)
+            usual = "" if parameter.default is _UNSAID else short(parameter.default)
+            found.append((name, "" if wanted is _UNSAID else named(wanted), usual))
+        return found
 
     def check(self, name: str, wanted: Any, value: Any) -> None:
         """Raises Invalid with the parameter, what came and what was wanted, unless the value conforms."""

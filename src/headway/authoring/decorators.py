@@ -162,6 +162,10 @@ class WorkflowFunction(Generic[P, R]):
         """Parameters typed as text, as the values the annotations want. Raises Invalid with the name."""
         return self._signature().read_text(texts)
 
+    def listed(self) -> list[tuple[str, str, str]]:
+        """(parameter, its type, its default) as text, for people."""
+        return self._signature().listed()
+
     @property
     def parameters(self) -> dict[str, inspect.Parameter]:
         """Its parameters, for help texts."""

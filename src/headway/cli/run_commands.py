@@ -165,6 +165,9 @@ def graph(
     form: Annotated[
         GraphFormat, typer.Option("--format", "-f", help="tree for people, mermaid for documents, json.")
     ] = GraphFormat.tree,
+    params: Annotated[
+        bool, typer.Option("--params", help="List its parameters instead: name, type and default.")
+    ] = False,
 ) -> None:
     """Draw a workflow's graph; nothing of it runs.
 
@@ -173,13 +176,24 @@ def graph(
         headway graph train.py
 
         headway graph train.py --folds 5 --format mermaid
+
+        headway graph train.py --params
     """
     from headway.cli import graphs
+    from headway.cli import output as out
     from headway.cli import target as targets
 
     workflow = targets.load(target)
-    params = targets.parameters(workflow, param or (), ctx.args, ("--format", "--param"))
-    print(graphs.draw(targets.trace(workflow, params).workflow, form.value), flush=True)
+    given = targets.parameters(workflow, param or (), ctx.args, ("--format", "--param", "--params"))
+    if params:
+        rows = [
+            {"name": f"--{name.replace('_', '-')}", "type": kind, "default": usual or "(needed)"}
+            for name, kind, usual in workflow.listed()
+        ]
+        columns = {"name": "PARAMETER", "type": "TYPE", "default": "DEFAULT"}
+        print(out.table(rows, columns) if rows else f"{workflow.name} takes no parameters", flush=True)
+        return
+    print(graphs.draw(targets.trace(workflow, given).workflow, form.value), flush=True)
 
 
 def register(app: typer.Typer) -> None:
