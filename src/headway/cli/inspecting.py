@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from headway.cli import diagnosis
 from headway.cli import output as out
+from headway.cli.diagnosis import row
 from headway.domain.units import show_bytes
 from headway.errors import HeadwayError, Unavailable
 from headway.service.lock import holder_of
@@ -83,6 +85,7 @@ def _memory(pid: int) -> int:
 
 def checks(settings: Settings) -> list[dict[str, Any]]:
     """Each is `{"check", "status": "ok" | "warn" | "bad", "found", "advice"}`."""
+    found = status(settings)
     return [
         _python(),
         _system(),
@@ -90,18 +93,15 @@ def checks(settings: Settings) -> list[dict[str, Any]]:
         _loopback(),
         *_folder(settings.state),
         _token(settings.state),
-        _service(settings),
+        *diagnosis.of_state(settings, holder_of(settings.state) is not None),
+        *_service(settings, found),
     ]
-
-
-def _row(check: str, status: str, found: str, advice: str = "") -> dict[str, Any]:
-    return {"check": check, "status": status, "found": found, "advice": advice}
 
 
 def _python() -> dict[str, Any]:
     version = ".".join(map(str, sys.version_info[:3]))
     good = sys.version_info >= (3, 11)
-    return _row(
+    return row(
         "Python",
         "ok" if good else "bad",
         f"{version} ({sys.executable})",
@@ -111,8 +111,8 @@ def _python() -> dict[str, Any]:
 
 def _system() -> dict[str, Any]:
     if sys.platform.startswith("linux"):
-        return _row("system", "ok", f"{os.uname().sysname} {os.uname().release}")
-    return _row(
+        return row("system", "ok", f"{os.uname().sysname} {os.uname().release}")
+    return row(
         "system",
         "warn",
         sys.platform,
@@ -127,11 +127,11 @@ def _broker(settings: Settings) -> dict[str, Any]:
         try:
             address, _ = parse_url(settings.broker)
             with socket.create_connection((address.host, address.port), timeout=3):
-                return _row("broker", "ok", f"{address.host}:{address.port} answers")
+                return row("broker", "ok", f"{address.host}:{address.port} answers")
         except HeadwayError as error:
-            return _row("broker", "bad", error.message, error.hint or "")
+            return row("broker", "bad", error.message, error.hint or "")
         except OSError as error:
-            return _row(
+            return row(
                 "broker",
                 "bad",
                 f"{address.host}:{address.port}: {error.strerror or error}",
@@ -140,18 +140,18 @@ def _broker(settings: Settings) -> dict[str, Any]:
     from headway.bus.broker_nats import find_program
 
     try:
-        return _row("broker", "ok", find_program())
+        return row("broker", "ok", find_program())
     except Unavailable as error:
-        return _row("broker", "bad", error.message, error.hint or "")
+        return row("broker", "bad", error.message, error.hint or "")
 
 
 def _loopback() -> dict[str, Any]:
     try:
         with socket.socket() as sock:
             sock.bind(("127.0.0.1", 0))
-            return _row("loopback", "ok", "127.0.0.1 can be listened on")
+            return row("loopback", "ok", "127.0.0.1 can be listened on")
     except OSError as error:
-        return _row(
+        return row(
             "loopback",
             "bad",
             f"127.0.0.1: {error.strerror}",
@@ -163,17 +163,17 @@ def _folder(state: Path) -> list[dict[str, Any]]:
     nearest = next(folder for folder in (state, *state.parents) if folder.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         return [
-            _row(
+            row(
                 "state folder",
                 "bad",
                 f"{nearest} is not writable",
                 "name another: --state-dir DIR or HEADWAY_STATE",
             )
         ]
-    rows = [_row("state folder", "ok", str(state) if state.exists() else f"{state} (will be made)")]
+    rows = [row("state folder", "ok", str(state) if state.exists() else f"{state} (will be made)")]
     free = shutil.disk_usage(nearest).free
     advice = "" if free >= LOW_SPACE else "free some: the journal stops taking work when the disk is full"
-    rows.append(_row("disk space", "ok" if free >= LOW_SPACE else "warn", f"{show_bytes(free)} free", advice))
+    rows.append(row("disk space", "ok" if free >= LOW_SPACE else "warn", f"{show_bytes(free)} free", advice))
     return rows
 
 
@@ -182,17 +182,26 @@ def _token(state: Path) -> dict[str, Any]:
 
     try:
         read_token(state / "token")
-        return _row("token", "ok", "private")
+        return row("token", "ok", "private")
     except FileNotFoundError:
-        return _row("token", "ok", "none yet; `headway up` makes one")
+        return row("token", "ok", "none yet; `headway up` makes one")
     except HeadwayError as error:
-        return _row("token", "bad", error.message, error.hint or "")
+        return row("token", "bad", error.message, error.hint or "")
 
 
-def _service(settings: Settings) -> dict[str, Any]:
-    found = status(settings)
-    if found["up"]:
-        return _row("service", "ok", f"up at {found['url']}")
+def _service(settings: Settings, found: dict[str, Any]) -> list[dict[str, Any]]:
     if "problem" in found:
-        return _row("service", "bad", found["problem"], f"see {settings.state / 'logs' / 'service.log'}")
-    return _row("service", "ok", "down", "`headway up` starts it")
+        log = settings.state / "logs" / "service.log"
+        return [row("service", "bad", found["problem"], f"see {log}")]
+    if not found["up"]:
+        return [row("service", "ok", "down", "`headway up` starts it")]
+    from headway import __version__
+    from headway.client import Client
+
+    pids = {name: process["pid"] for name, process in found["processes"].items()}
+    rows = [row("service", "ok", f"up at {found['url']}"), diagnosis.processes(pids)]
+    try:
+        with Client(settings.state, patience=1) as client:
+            return [*rows, *diagnosis.of_service(client, __version__)]
+    except HeadwayError as error:
+        return [*rows, row("service", "bad", error.message, error.hint or "")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -118,18 +119,38 @@ def status(output: OutputAs = Output.table, state_dir: StateDir = None) -> None:
         raise typer.Exit(6)
 
 
-def doctor(output: OutputAs = Output.table, state_dir: StateDir = None) -> None:
+def doctor(
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            "--bundle",
+            metavar="FILE",
+            help="Also make a .tar.gz for whoever helps you: versions, settings, logs, no secrets.",
+            show_default=False,
+        ),
+    ] = None,
+    output: OutputAs = Output.table,
+    state_dir: StateDir = None,
+) -> None:
     """Look for what could keep Headway from working here, and say what to do. Exit code 1 if something is
     bad.
 
     Examples:
 
         headway doctor
+
+        headway doctor --bundle headway-support.tar.gz
     """
     from headway.cli import inspecting
     from headway.cli import output as out
 
-    checks: list[dict[str, Any]] = inspecting.checks(settings_of(state_dir))
+    settings = settings_of(state_dir)
+    checks: list[dict[str, Any]] = inspecting.checks(settings)
+    if bundle is not None:
+        from headway.cli import support
+
+        inside = support.write(settings, bundle.expanduser().absolute(), checks)
+        out.say(f"{bundle} holds:\n" + "\n".join(f"  {name} ({size} bytes)" for name, size in inside))
     for check in checks:
         check["cells"] = {key: str(check[key]) for key in ("check", "status", "found", "advice")}
     columns = {"check": "CHECK", "status": "STATUS", "found": "FOUND", "advice": "WHAT TO DO"}
