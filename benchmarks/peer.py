@@ -17,7 +17,12 @@ from benchmarks.harness import HERE, Absent, Measured
 
 PEERS = HERE / "peers"
 #: Exact versions: a ratio means little when the other side moves.
-PINS = {"ray": ["ray==2.60.0"], "celery": ["celery[redis]==5.7.0"], "floor": []}
+PINS = {
+    "ray": ["ray==2.60.0"],
+    "celery": ["celery[redis]==5.7.0"],
+    "simpy": ["simpy==4.1.1"],
+    "floor": [],
+}
 #: Programs a peer needs, and the Debian package that brings each.
 PROGRAMS = {"celery": {"redis-server": "redis-server"}}
 INSTALL_TIMEOUT, RUN_TIMEOUT = 900, 300
@@ -27,8 +32,8 @@ def run(peer: str, **work: Any) -> Measured:
     """Do the named pieces of work in a fresh process of the peer.
 
     Args:
-        peer: `ray`, `celery` or `floor`.
-        work: Workload -> its size, e.g. `throughput=10_000`.
+        peer: `ray`, `celery`, `simpy` or `floor`.
+        work: Workload -> its size, e.g. `throughput=10_000`; as JSON.
 
     Returns:
         What the script measured, by name; or why it could not.
