@@ -151,7 +151,7 @@ def test_the_same_as_trying_every_task_on_every_node(nodes, asked, data) -> None
 def _good(world: World, entry: Entry, space: Space) -> tuple[int, int, int]:
     """How good a node is: what is left over tells placements apart that look at the task first."""
     shape = entry.shape
-    left = space.level - world.nodes.part(shape, space.size)
+    left = space.level - world.nodes.part(shape, space.alike)
     return (world.nodes.score(shape, space, entry), left, space.index)
 
 

@@ -1,12 +1,16 @@
-"""What the engine decides. Each decision carries its reason as data; `core.explain` renders it."""
+"""What the engine decides. Each decision carries its reason as data; `core.explain` renders it.
+
+Decisions are tuples, and a reason is not frozen: one of each is made for every task, and a frozen dataclass costs three times as
+much. Nobody changes a reason.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Reason:
     """Why, as data collected while deciding.
 
@@ -22,8 +26,7 @@ class Reason:
         return dict(self.facts)[name]
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """Run this attempt on this node.
 
     Attributes:
@@ -46,8 +49,7 @@ class Start:
     gang: tuple[int, tuple[str, ...]] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Recall:
+class Recall(NamedTuple):
     """Give these members of a train back if they have not started. The executor acknowledges each (`AttemptReturned`), or
     says that it started."""
 
@@ -57,8 +59,7 @@ class Recall:
     reason: Reason = Reason("")
 
 
-@dataclass(frozen=True, slots=True)
-class Preempt:
+class Preempt(NamedTuple):
     """Ask the attempt to checkpoint and end within the grace period (microseconds); then it is stopped."""
 
     task: str
@@ -68,8 +69,7 @@ class Preempt:
     reason: Reason = Reason("")
 
 
-@dataclass(frozen=True, slots=True)
-class Spare:
+class Spare(NamedTuple):
     """The attempt that was asked to end for another's sake may stay, if it has not ended: its place is not needed any more."""
 
     task: str
@@ -78,8 +78,7 @@ class Spare:
     reason: Reason = Reason("")
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(NamedTuple):
     """End an attempt that was withdrawn."""
 
     task: str
@@ -88,8 +87,7 @@ class Stop:
     reason: Reason = Reason("")
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(NamedTuple):
     """Tell the planner: this attempt ended with its node; it decides what becomes of the task.
 
     Attributes:
@@ -102,8 +100,7 @@ class Lost:
     started: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(NamedTuple):
     """Tell the planner: a withdrawn task that was not allocated is gone."""
 
     task: str

@@ -144,7 +144,15 @@ class Engine:
             now: Microseconds; never less than before.
         """
         world = self.world
-        self._tick(now)
+        if (
+            world.overrides.active
+            or world.delays
+            or world.leanings
+            or world.windows.active
+            or world.timers
+            or world.plan is not None
+        ):
+            self._tick(now)
         if world.claims:
             for claim in [claim for claim in world.claims.values() if claim.ready]:
                 if claim.entry.task.id in world.claims:  # a gang's are fulfilled together
@@ -156,15 +164,17 @@ class Engine:
         place_all(world, now)
         while world.gates.shut and world.gates.reconsider(world.queue):
             place_all(world, now)
-        self._victim_wake = victims.make_room(world, now)
+        self._victim_wake = victims.make_room(world, now) if world.policy.classes else None
         if world.queue.wide:
             self._victim_wake = earlier(self._victim_wake, for_gangs.make_room(world, now))
         if world.settings.preempt_longer or world.settings.preempt_attained:
             self._victim_wake = earlier(self._victim_wake, within.make_room(world, now))
         if world.gates.accounts:
             self._victim_wake = earlier(self._victim_wake, reclaim.make_room(world, now))
-        trains.call_back(world, now)
-        trains.fill(world, now)
+        if world.trains:
+            trains.call_back(world, now)
+        if world.touched or world.queue.arrived:
+            trains.fill(world, now)
         if world.gates.shut:
             self._victim_wake = earlier(self._victim_wake, world.gates.wake_at(now))
         out, world.out = world.out, []
@@ -298,10 +308,7 @@ class Engine:
                 space.incarnation = event.incarnation
             if space.node != event.node:
                 self._cancel_claims(space, now)
-            relabelled = space.node.labels != event.node.labels
-            space.resize(event.node)
-            if relabelled:
-                world.nodes.relabelled(space)
+            world.nodes.resize(space, event.node)
             world.nodes.changed(space, freed=True)
         if world.ledger is not None:
             world.ledger.resize(world.nodes.all)
@@ -425,7 +432,8 @@ class Engine:
         self.world.move(member.entry, Move.START)
         member.started = member.saved_at = now
         lease = member.lease
-        self.world.nodes.stirred[lease.space.index] = lease.space
+        if self.world.nodes.stirring:
+            self.world.nodes.stirred[lease.space.index] = lease.space
         if member.recalled:
             member.recalled = False
             lease.recalls -= 1
@@ -473,19 +481,19 @@ class Engine:
         self._again(entry, now)
 
     def _ended(self, event: events.AttemptEnded, now: int) -> None:
-        member = self._present(event.task, event.attempt, event.outcome)
+        member, took = self._present(event.task, event.attempt, event.outcome), event.took
         if member is None:
             return
-        if event.took < 0:
+        if took < 0:
             raise Invalid(
-                f"task {event.task} attempt {event.attempt} took {event.took} us", hint="report zero or more"
+                f"task {event.task} attempt {event.attempt} took {took} us", hint="report zero or more"
             )
         world, entry = self.world, member.entry
-        world.record(member, str(event.outcome), event.took, now)
-        entry.attained += event.took
+        world.record(member, str(event.outcome), took, now)
+        entry.attained += took
         if event.outcome is Outcome.FINISHED:
-            learning.finished(world, entry, world.work(member, event.took))
-            world.detach(member, now, event.took)
+            learning.finished(world, entry, world.work(member, took) if world.nodes.paces.known else took)
+            world.detach(member, now, took)
             world.leave(entry, Move.END, finished=True)
             world.release_waiters(event.task, member.lease.space.index, now)
             return

@@ -236,8 +236,8 @@ def _check_queue(world: World) -> None:
             assert shape.slot is None, f"{told}: is empty and competes"
             assert not shape.parked, f"{told}: is empty and parked"
         if not isinstance(queue, TurnQueue):
-            assert queue.in_column(shape) == shape.parked, (
-                f"{told}: parked {shape.parked}, the column says not so"
+            assert queue.parked_bits >> shape.id & 1 == queue.in_column(shape) == shape.parked, (
+                f"{told}: parked {shape.parked}, bits or column say not so"
             )
         assert not shape.shut or (items and not shape.parked), (
             f"{told}: is shut, parked {shape.parked}, of {len(items)}"

@@ -14,7 +14,7 @@ from headway.core.admission import backfill, gangs, planned, windows
 from headway.core.admission.line import admits, head_of_line
 from headway.core.decisions import Reason
 from headway.core.placement.space import Space
-from headway.core.queue import Slot
+from headway.core.queue import Shape, Slot
 from headway.core.state import Entry
 from headway.core.turns import TurnQueue
 from headway.core.world import World
@@ -38,9 +38,10 @@ def place_all(world: World, now: int) -> None:
 def _place_open(world: World, now: int) -> None:
     if world.queue.wide and world.nodes.freed:
         gangs.look_again(world)
-    if world.policy.strict:
+    policy = world.policy
+    if policy.strict:
         _strict(world, now)
-    elif world.policy.backfill:
+    elif policy.backfill:
         backfill.place(world, now)
     elif isinstance(world.queue, TurnQueue):
         _by_turns(world, world.queue, now)
@@ -70,6 +71,9 @@ def _strict(world: World, now: int) -> None:
 def _skip(world: World, now: int) -> None:
     """What fits nowhere is parked, and the next one has its chance."""
     queue, nodes = world.queue, world.nodes
+    if len(nodes.freed) == 1:
+        _skip_one(world, next(iter(nodes.freed.values())), now)
+        return
     tries: list[Try] = []
     for space in nodes.freed.values():
         _try(world, space, tries)
@@ -78,36 +82,62 @@ def _skip(world: World, now: int) -> None:
         slot = queue.first_open()
         found = _first_try(world, tries)
         if slot is not None and (found is None or (slot[0], slot[1]) < (found[0], found[1])):
-            shape = slot[2]
-            head = queue.head(shape)
-            assert head is not None
-            if shape.forms and variants.choose(world, head, now):
-                shape = head.shape
-            if shape.gated and not admits(world, shape, now):
-                continue
-            best = nodes.best(shape, head)
-            if best is None:
-                if not (shape.wide and gangs.try_head(world, shape, now)):
-                    queue.park(shape)
-            else:
-                _on_best(world, head, best, now)
+            _open_head(world, slot[2], now)
         elif found is not None:
             heappop(tries)
             space = nodes.all[found[3]]
-            if found[5][2].gated and not admits(world, found[5][2], now):
-                _try(world, space, tries)
-                continue
-            head = queue.head(found[5][2])
-            assert head is not None
-            world.place(
-                head,
-                space,
-                Reason(nodes.placement.name, (("freed_nodes", len(nodes.freed)), ("score", found[2]))),
-                now,
-            )
+            if not found[5][2].gated or admits(world, found[5][2], now):
+                _on_freed(world, found[5][2], space, found[2], now)
             _try(world, space, tries)
         else:
             return
+
+
+def _skip_one(world: World, space: Space, now: int) -> None:
+    """The same with one freed node, as mostly."""
+    queue = world.queue
+    parked, version = queue.first_parked(space), space.version
+    while True:
+        slot = queue.first_open()
+        if parked is not None and (
+            parked[2].slot is not parked or not parked[2].parked or space.version != version
+        ):
+            parked, version = queue.first_parked(space), space.version
+        if slot is not None and (parked is None or (slot[0], slot[1]) < (parked[0], parked[1])):
+            _open_head(world, slot[2], now)
+        elif parked is not None:
+            shape = parked[2]
+            if not shape.gated or admits(world, shape, now):
+                _on_freed(world, shape, space, None, now)
+            parked, version = queue.first_parked(space), space.version
+        else:
+            return
+
+
+def _open_head(world: World, shape: Shape, now: int) -> None:
+    """Places the head of a shape that may fit anywhere, or parks the shape."""
+    queue = world.queue
+    head = queue.head(shape)
+    assert head is not None
+    if shape.forms and variants.choose(world, head, now):
+        shape = head.shape
+    if shape.gated and not admits(world, shape, now):
+        return
+    best = world.nodes.best(shape, head)
+    if best is not None:
+        _on_best(world, head, best, now)
+    elif not (shape.wide and gangs.try_head(world, shape, now)):
+        queue.park(shape)
+
+
+def _on_freed(world: World, shape: Shape, space: Space, score: int | None, now: int) -> None:
+    """Places the head of a parked shape on a freed node that has room for it."""
+    nodes, head = world.nodes, world.queue.head(shape)
+    assert head is not None
+    if score is None:
+        score = nodes.score(shape, space, head)
+    reason = Reason(nodes.placement.name, (("freed_nodes", len(nodes.freed)), ("score", score)))
+    world.place(head, space, reason, now)
 
 
 def _by_turns(world: World, queue: TurnQueue, now: int) -> None:

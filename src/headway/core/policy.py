@@ -65,6 +65,8 @@ class Policy:
         self.planned = any(getattr(part, "planned", False) for part in parts)
         split = parts.index(turns[0]) if turns else len(parts)
         self._before: list[Order] = [part for part in parts[:split] if not isinstance(part, Turns)]
+        self._first: Order | None = self._before[0] if self._before else None
+        self._rest = self._before[1:]
         self._behind: list[Order] = [part for part in parts[split:] if not isinstance(part, Turns)]
         self.shift = WIDTH * len(self._behind)
         #: The last bits of a key, which decide least: without turns and with more than two orders.
@@ -93,15 +95,18 @@ class Policy:
         are zeros: `TurnQueue.full` puts the standing there.
         """
         key = 0
-        if self._before:
-            first, *rest = self._before
-            key = max(-LIMIT, min(first.key(entry, book), LIMIT))
-            for part in rest:
-                key = key << WIDTH | max(0, min(part.key(entry, book), LIMIT))
+        if self._first is not None:
+            key = self._first.key(entry, book)
+            if not -LIMIT <= key <= LIMIT:
+                key = LIMIT if key > 0 else -LIMIT
+            for part in self._rest:
+                more = part.key(entry, book)
+                key = key << WIDTH | (more if 0 <= more <= LIMIT else LIMIT if more > 0 else 0)
         if self.turns is not None:
             key <<= self._standing
             for part in self._behind:
-                key = key << WIDTH | max(0, min(part.key(entry, book), LIMIT))
+                more = part.key(entry, book)
+                key = key << WIDTH | (more if 0 <= more <= LIMIT else LIMIT if more > 0 else 0)
         return key - (entry.boost << self._boost) if entry.boost else key
 
     def rank(self, key: int, boost: int) -> int:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from headway.core.admission.gates import Shut
 from headway.core.ask import Ask, Wide
-from headway.core.placement import Size
+from headway.core.fitting import Fitting
 from headway.core.placement.sights import Sight
 from headway.core.placement.space import Imagined, Space
 from headway.core.state import Entry
@@ -32,13 +32,10 @@ Item = tuple[int, int, Entry]
 #: (key, order of arrival, shape) of a shape's head.
 Slot = tuple[int, int, "Shape"]
 
-#: Parked shapes tried one by one against a freed node, before one NumPy mask over all of them is cheaper
-#: (SPIKES: about 64).
-ONE_BY_ONE = 64
+#: So many parked shapes that fit a freed node are compared one by one; beyond it their heads are compared in one NumPy call.
+ONE_BY_ONE = 24
 #: More milli-cores than any node has.
 NEVER = 1 << 60
-#: With more shapes than that, how many of the first in line are still tried one by one.
-FEW = 8
 #: In the column of heads: none.
 NONE = (1 << 63) - 1
 
@@ -139,7 +136,7 @@ class Shape:
         self.fits: list[tuple[int, int, int]] = []
         self.seen = -1
         self.beyond: tuple[int, int] | None = None
-        self.parts: dict[Size, int] = {}
+        self.parts: dict[int, int] = {}
         self.sight: Sight | None = None
         self.live = 0
         self.thirsty: dict[int, None] = {}
@@ -197,13 +194,14 @@ class Queue:
         #: Shapes of tasks with variants.
         self.undecided: list[Shape] = []
         self.heads: list[Slot] = []  # of shapes that are not parked; lazy
-        self.parked: list[Slot] = []  # sorted, exact
+        self.parked: list[Slot] = []  # sorted, exact; which shapes these are, a bit a shape
+        self.parked_bits = 0
         #: Shapes whose head changed since trains last looked.
         self.arrived: dict[int, Shape] = {}
         self.size = 0
-        #: Shapes of which the columns do not say all, a bit a shape.
+        #: Which shapes fit in so much room; those of which that does not say all.
+        self.needs = Fitting(self.shapes)
         self.special = 0
-        self._columns: npt.NDArray[np.int64] = np.zeros((3, 64), np.int64)
         # Of parked shapes: the key of the head, as far as 64 bits hold it, above the first key ever parked.
         self._heads: npt.NDArray[np.int64] = np.full(64, NONE, np.int64)
         self._seqs: npt.NDArray[np.int64] = np.zeros(64, np.int64)  # and its order of arrival
@@ -217,21 +215,17 @@ class Queue:
             forms = tuple(self.shape(form) for form in ask.forms)
             found = self._ids[ask] = Shape(len(self.shapes), ask, forms)
             self.shapes.append(found)
-            self._widen(found)
+            self.needs.add(found)
+            if found.id >= self._heads.shape[0]:
+                self._heads = np.concatenate([self._heads, np.full_like(self._heads, NONE)])
+                self._seqs = np.concatenate([self._seqs, np.zeros_like(self._seqs)])
+            if found.other or found.picky:
+                self.special |= 1 << found.id
             if forms:
                 self.undecided.append(found)
             if found.wide:
                 self.wide.append(found)
         return found
-
-    def _widen(self, shape: Shape) -> None:
-        if shape.id >= self._heads.shape[0]:
-            self._columns = np.concatenate([self._columns, np.zeros_like(self._columns)], axis=1)
-            self._heads = np.concatenate([self._heads, np.full_like(self._heads, NONE)])
-            self._seqs = np.concatenate([self._seqs, np.zeros_like(self._seqs)])
-        self._columns[:, shape.id] = (shape.cpu, shape.memory, shape.gpu)
-        if shape.other or shape.picky:
-            self.special |= 1 << shape.id
 
     def push(self, entry: Entry, key: int) -> None:
         """Puts a task in line."""
@@ -250,11 +244,14 @@ class Queue:
     def remove(self, entry: Entry) -> None:
         """Takes a task out of the line."""
         shape = entry.shape
+        heap = shape.heap
+        if heap[0] is entry.item:
+            heappop(heap)
         entry.item = None
         shape.count -= 1
         self.size -= 1
-        if len(shape.heap) > 2 * shape.count + 64:
-            shape.heap = [item for item in shape.heap if item[2].item is item]
+        if len(heap) > 2 * shape.count + 64:
+            shape.heap = [item for item in heap if item[2].item is item]
             heapify(shape.heap)
         slot = shape.slot
         if slot is not None and slot[1] == entry.seq:
@@ -284,16 +281,16 @@ class Queue:
 
     def settle(self, shape: Shape) -> None:
         """Brings the shape's element among the heads up to date."""
-        head = self.head(shape)
-        old = shape.slot
-        if head is None:
-            new = None
+        heap, old, new = shape.heap, shape.slot, None
+        while heap:
+            item = heap[0]
+            if item[2].item is item:
+                if old is not None and old[1] == item[1] and old[0] == item[0]:
+                    return
+                new = (item[0], item[1], shape)
+                break
+            heappop(heap)
         else:
-            item = shape.heap[0]
-            if old is not None and old[1] == item[1] and old[0] == item[0]:
-                return
-            new = (item[0], item[1], shape)
-        if new is None:
             shape.shut = None
         if shape.parked:
             if old is not None:
@@ -303,6 +300,7 @@ class Queue:
             else:
                 # Nobody will try it against freed nodes: it looks for itself when it is queued for.
                 shape.parked = False
+                self.parked_bits &= ~(1 << shape.id)
             self._write(shape, new)
         shape.slot = new
         if new is not None and not shape.parked and shape.shut is None:
@@ -332,6 +330,7 @@ class Queue:
         shape.parked = True
         if shape.slot is not None:
             insort(self.parked, shape.slot)
+            self.parked_bits |= 1 << shape.id
             self._write(shape, shape.slot)
 
     def unpark(self, shape: Shape) -> None:
@@ -341,6 +340,7 @@ class Queue:
         shape.parked = False
         self._write(shape, None)
         if shape.slot is not None:
+            self.parked_bits ^= 1 << shape.id
             del self.parked[bisect_left(self.parked, shape.slot)]
             self._push_head(shape.slot)
 
@@ -377,9 +377,8 @@ class Queue:
         """Another policy: takes over the shapes, without what is queued."""
         self.shapes, self._ids, self.wide = other.shapes, other._ids, other.wide
         self.undecided = other.undecided
-        self._columns, self._heads = other._columns, np.full_like(other._heads, NONE)
-        self._seqs = np.zeros_like(other._seqs)
-        self.special = other.special
+        self.needs, self.special = other.needs, other.special
+        self._heads, self._seqs = np.full_like(other._heads, NONE), np.zeros_like(other._seqs)
         self.arrived = other.arrived
         for shape in self.shapes:
             shape.heap, shape.count, shape.slot, shape.parked, shape.shut = [], 0, None, False, None
@@ -391,6 +390,7 @@ class Queue:
             entry.shape.heap.append(entry.item)
             entry.shape.count += 1
         self.size = len(queued)
+        self.parked_bits = sum(1 << shape.id for shape in self.shapes if shape.parked)
         for shape in self.shapes:
             heapify(shape.heap)
             self.settle(shape)
@@ -399,27 +399,26 @@ class Queue:
         """The best parked head that fits this node, or None."""
         if not space.open:
             return None
-        cpu, memory, reach = space.cpu, space.memory, space.reach
-        parked = self.parked
-        many = len(parked) > ONE_BY_ONE
-        for slot in parked[:FEW] if many else parked:
-            shape = slot[2]
-            if (
-                shape.gpu <= reach
-                and shape.cpu <= cpu
-                and shape.memory <= memory
-                and (not (shape.other or shape.picky) or space.fits(shape))
-            ):
-                return slot
-        return self._first_by_mask(space) if many else None
+        found = self.needs.within(space.cpu, space.memory, space.reach, self.parked_bits)
+        if not found:
+            return None
+        if found.bit_count() > ONE_BY_ONE:
+            return self._first_by_column(space, found)
+        best: Slot | None = None
+        shapes, special = self.shapes, self.special
+        while found:
+            low = found & -found
+            found ^= low
+            slot = shapes[low.bit_length() - 1].slot
+            assert slot is not None
+            if (best is None or slot < best) and (not special & low or space.fits(slot[2])):
+                best = slot
+        return best
 
-    def _first_by_mask(self, space: Space) -> Slot | None:
-        columns = self._columns
-        mask = columns[0] <= space.cpu
-        mask &= columns[1] <= space.memory
-        mask &= columns[2] <= space.reach
-        mask &= self._heads != NONE
-        idents = np.flatnonzero(mask)
+    def _first_by_column(self, space: Space, found: int) -> Slot | None:
+        count = -(-len(self.shapes) // 8)
+        bits = np.frombuffer(found.to_bytes(count, "little"), np.uint8)
+        idents = np.flatnonzero(np.unpackbits(bits, bitorder="little"))
         heads = self._heads[idents]
         while idents.size:
             at = int(heads.argmin())
@@ -427,7 +426,7 @@ class Queue:
             if len(ties) > 1:
                 at = self._first_of(ties, idents, int(heads[at]))
             shape = self.shapes[int(idents[at])]
-            if space.fits(shape):
+            if not (shape.other or shape.picky) or space.fits(shape):
                 return shape.slot
             idents, heads = np.delete(idents, at), np.delete(heads, at)
         return None

@@ -222,7 +222,7 @@ def _unreason(row: list[Any]) -> Reason:
 
 
 def _decision(decision: Decision) -> list[Any]:
-    values = [_reason(value) if isinstance(value, Reason) else _lists(value) for value in _fields(decision)]
+    values = [_reason(value) if isinstance(value, Reason) else _lists(value) for value in decision]
     return [type(decision).__name__, *values]
 
 
@@ -236,7 +236,7 @@ def _tuples(value: Any) -> Any:
 
 def _undecision(row: list[Any]) -> Decision:
     kind: Callable[..., Decision] = getattr(decisions, row[0])
-    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    names = kind._fields  # type: ignore[attr-defined]
     values = {
         name: _unreason(value) if name == "reason" else _tuples(value)
         for name, value in zip(names, row[1:], strict=True)

@@ -16,10 +16,9 @@ from collections.abc import Iterator
 from heapq import heapify, heappop, heappush, merge
 from itertools import islice
 
-import numpy as np
-
 from headway.core.admission.gates import Shut
 from headway.core.branches import STANDING
+from headway.core.fitting import members
 from headway.core.ledger import Account, Ledger
 from headway.core.placement.space import Imagined, Space
 from headway.core.queue import Item, Queue, Shape, Slot, lazily
@@ -236,11 +235,7 @@ class TurnQueue(Queue):
         """The same, a bit a shape."""
         if not self.closed_bits or not space.open:
             return 0
-        columns = self._columns
-        mask = columns[0] <= space.cpu
-        mask &= columns[1] <= space.memory
-        mask &= columns[2] <= space.reach
-        found = int.from_bytes(np.packbits(mask, bitorder="little").tobytes(), "little") & self.closed_bits
+        found = self.needs.within(space.cpu, space.memory, space.reach, self.closed_bits)
         for ident in members(found & self.special):
             if not space.fits(self.shapes[ident]):
                 found ^= 1 << ident
@@ -347,14 +342,6 @@ class TurnQueue(Queue):
     def groups(self) -> list[Group]:
         """All of them, in line."""
         return [group for _, _, group in self._order]
-
-
-def members(bits: int) -> Iterator[int]:
-    """The numbers in a set that is kept as an integer, smallest first."""
-    while bits:
-        low = bits & -bits
-        yield low.bit_length() - 1
-        bits ^= low
 
 
 def _place(group: Group) -> tuple[int, int, Group]:

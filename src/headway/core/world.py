@@ -20,7 +20,7 @@ from headway.core.admission.gates import Gates
 from headway.core.admission.outlook import Outlook
 from headway.core.ask import Ask, ask_of
 from headway.core.capacity import learning
-from headway.core.capacity.estimates import Estimates
+from headway.core.capacity.estimates import Estimates, Family
 from headway.core.decisions import Decision, Dropped, Lost, Preempt, Reason, Recall, Spare, Start
 from headway.core.joint.record import Standing
 from headway.core.ledger import Ledger
@@ -46,7 +46,9 @@ from headway.core.state import (
     refuse,
 )
 from headway.core.turns import TurnQueue
+from headway.domain.resources import Demand
 from headway.domain.task import Task
+from headway.domain.where import Where
 
 #: Ended attempts whose reasons are kept for `why`.
 KEEP_PAST = 4_096
@@ -78,6 +80,8 @@ class World:
         #: Tasks that were asked to leave for another's sake and do not run again yet.
         self.away: dict[str, Entry] = {}
         self.tasks: dict[str, Entry] = {}
+        #: By kind, demand and conditions of tasks without variants, of tenants without limits.
+        self._forms: dict[tuple[str, Demand, Where], tuple[Family, Shape]] = {}
         self.leases: dict[int, Lease] = {}
         self.claims: dict[str, Claim] = {}
         self.gangs = gangs.Gangs()
@@ -132,22 +136,27 @@ class World:
             self.queue = TurnQueue(self.ledger, self.policy.shift)
         self.queue.adopt(former)
         self.gates.shut.clear()
+        self.nodes.stirring = self.policy.backfill
 
     # ── the life cycle ──────────────────────────────────────────────────────────────────────────────────────
 
     def move(self, entry: Entry, move: Move) -> None:
         """The only place where a state changes. Raises Impossible for a pair that the table does not have."""
-        new = TABLE[entry.state].get(move)
+        state = entry.state
+        new = TABLE[state].get(move)
         if new is None:
             raise refuse(entry, move)
-        self.counts[entry.state] -= 1
-        self.counts[new] += 1
+        counts = self.counts
+        counts[state] -= 1
+        counts[new] += 1
         entry.state = new
 
     def remaining(self, entry: Entry) -> int:
         """Processing time left, in microseconds (the policy's `Book`)."""
-        said = entry.task.estimate if entry.family.sizes is None else learning.said(entry)
-        return self.estimates.remaining(entry.family, said, entry.done)
+        left = entry.task.estimate if entry.family.sizes is None else learning.said(entry)
+        if left is None or entry.done:
+            return self.estimates.remaining(entry.family, left, entry.done)
+        return left if left > 1 else 1
 
     def lasts(self, entry: Entry, space: Space) -> int:
         """Microseconds that what is left takes on that node, with what has to be brought there."""
@@ -210,6 +219,16 @@ class World:
         """What the task asks for, interned."""
         return self.interned(ask_of(task, pin, self.gates.owner(task)))
 
+    def form_of(self, task: Task) -> tuple[Family, Shape]:
+        """The family and the shape of a task; found at once for one that is like another, unless tenants have shapes of their own."""
+        if task.variants or self.gates.accounts or self.gates.capped:
+            return self.estimates.family(task.kind, task.demand), self.shape_of(task)
+        like = (task.kind, task.demand, task.where)
+        found = self._forms.get(like)
+        if found is None:
+            found = self._forms[like] = (self.estimates.family(task.kind, task.demand), self.shape_of(task))
+        return found
+
     def interned(self, ask: Ask) -> Shape:
         """The shape of what is asked."""
         known = len(self.queue.shapes)
@@ -222,11 +241,9 @@ class World:
         """A task that is not here comes in; fencing goes on where it left."""
         if task.variants:
             task = task.as_variant(0)
-        family = self.estimates.family(task.kind, task.demand)
-        entry = Entry(task, self.next_seq, family, self.shape_of(task))
+        entry = Entry(task, self.next_seq, *self.form_of(task))
         self.next_seq += 1
-        fence = self.fences.pop(task.id, None)
-        if fence is not None:
+        if self.fences and (fence := self.fences.pop(task.id, None)) is not None:
             entry.attempt, entry.unused, entry.done, entry.preemptions, entry.attained = fence
         entry.not_before = not_before
         self.tasks[task.id] = entry
@@ -237,7 +254,8 @@ class World:
             gangs.join(self, entry)
         if self.windows.active:
             self.windows.heard(task)
-        self._wait_for(entry)
+        if task.after:
+            self._wait_for(entry)
         self.settle(entry, now)
 
     def replace(self, entry: Entry, task: Task, not_before: int, now: int) -> None:
@@ -263,7 +281,9 @@ class World:
     def settle(self, entry: Entry, now: int) -> None:
         """Puts an unallocated task where it belongs: waiting, held, delayed or queued."""
         self.stamp += 1
-        hold, pin, entry.boost = self.overrides.on(entry.task) if self.overrides.active else (False, "", 0)
+        hold, pin, entry.boost = False, "", 0
+        if self.overrides.active:
+            hold, pin, entry.boost = self.overrides.on(entry.task)
         if entry.variant >= 0:
             self._take_form(entry, 0)
             entry.variant = -1
@@ -339,16 +359,19 @@ class World:
     def leave(self, entry: Entry, move: Move, finished: bool = False) -> None:
         """The task leaves. Its attempt number is kept for its return unless it has finished."""
         self.move(entry, move)
-        self._wait_for_nothing(entry)
-        del self.tasks[entry.task.id]
+        if entry.waits:
+            self._wait_for_nothing(entry)
+        task = entry.task
+        del self.tasks[task.id]
         if self.plan is not None:
-            self.plan.rows.pop(entry.task.id, None)
-        self.away.pop(entry.task.id, None)
-        gang = entry.task.gang
+            self.plan.rows.pop(task.id, None)
+        if self.away:
+            self.away.pop(task.id, None)
+        gang = task.gang
         if gang is not None:
             gangs.part(self, entry, gang.id, gang.index, finished)
         if entry.attempt and not finished:
-            self.fences[entry.task.id] = (
+            self.fences[task.id] = (
                 entry.attempt,
                 entry.unused,
                 entry.done,
@@ -392,7 +415,7 @@ class World:
         self.finished[task] = place
         if len(self.finished) > KEEP_FINISHED:
             self.finished.popitem(last=False)
-        for entry in self.waiters.pop(task, ()):
+        for entry in self.waiters.pop(task, ()) if self.waiters else ():
             entry.waits = tuple(t for t in entry.waits if t != task)
             if not entry.waits and entry.member is None:
                 self.settle(entry, now)
@@ -412,81 +435,84 @@ class World:
 
     def place(self, entry: Entry, space: Space, reason: Reason, now: int) -> Lease:
         """Takes the room and grants the head of a shape."""
-        devices = space.take(entry.shape, self.nodes.devices(entry.shape, space))
-        self.nodes.changed(space, freed=False)
+        shape, nodes = entry.shape, self.nodes
+        devices = space.take(shape, None if nodes.sights is None else nodes.sights.devices(shape, space))
+        nodes.changed(space, freed=False)
         lease = self.open_lease(space, entry, devices)
         self.grant(entry, lease, reason, now)
         return lease
 
     def grant(self, entry: Entry, lease: Lease, reason: Reason, now: int) -> None:
         """Makes the task the last member of the lease and tells its executor."""
-        key = self.key(entry)
-        if entry.item is not None:
-            self.unqueue(entry)
+        item, ledger, shape, space = entry.item, self.ledger, entry.shape, lease.space
+        if item is None:
+            key = self.key(entry)
+        else:
+            key = item[0] if ledger is None else self.queue.full(entry, item[0])
+            if shape.shut is not None:
+                self.gates.stir(shape)
+            self.queue.remove(entry)
         self.move(entry, Move.GRANT)
         if entry.unused:
             entry.unused = False
         else:
             entry.attempt += 1
-        member = Member(entry, lease, entry.attempt, lease.next, now, self.lasts(entry, lease.space))
+        expected = self.lasts(entry, space) if self.nodes.paces.known else self.remaining(entry)
+        member = Member(entry, lease, entry.attempt, lease.next, now, expected)
         if entry.variant >= 0:
             chosen = (("variant", entry.variant), ("variants", list(entry.weighed)))
             reason = Reason(reason.code, tuple(sorted((*reason.facts, *chosen), key=lambda pair: pair[0])))
             entry.since = -1
-        member.key = key
-        member.rank = self.policy.rank(key, entry.boost)
-        member.reason = reason
-        if entry.shape.gated:
+        rank = self.policy.rank(key, entry.boost) if self.policy.classes else 0
+        member.key, member.rank, member.reason = key, rank, reason
+        if shape.gated:
             self.gates.pay(member, now)
-        self.count_rank(member.rank, 1)
+        self.ranks[rank] = self.ranks.get(rank, 0) + 1
         entry.member = member
-        if entry.task.gang is not None:
-            self.gangs.bands[entry.task.gang.id].out += 1
-        lease.members.append(member)
+        task, members = entry.task, lease.members
+        if task.gang is not None:
+            self.gangs.bands[task.gang.id].out += 1
+        members.append(member)
         lease.next += 1
-        lease.outstanding += member.expected
-        self.nodes.stirred[lease.space.index] = lease.space
-        if self.ledger is not None:
-            self.ledger.granted(member, now)
-        if len(lease.members) > 1:
+        lease.outstanding += expected
+        if self.nodes.stirring:
+            self.nodes.stirred[space.index] = space
+        if ledger is not None:
+            ledger.granted(member, now)
+        if len(members) > 1:
             self.trains.setdefault(lease.shape.id, {})[lease.id] = lease
         if entry.family.cap > 1:
             self.touched[lease.id] = lease  # its kind may ride on trains
+        variant = entry.variant if entry.variant > 0 else 0
         self.out.append(
             Start(
-                entry.task.id,
-                member.attempt,
-                lease.space.name,
-                lease.id,
-                member.position,
-                lease.devices,
-                reason,
-                max(entry.variant, 0),
+                task.id, entry.attempt, space.name, lease.id, member.position, lease.devices, reason, variant
             )
         )
 
     def detach(self, member: Member, now: int, ran: int = 0) -> None:
         """The attempt, of which `ran` microseconds were processed, holds nothing any more; with the last member
         the lease's resources come free."""
-        lease = member.lease
-        first = lease.members[0] is member
-        lease.members.remove(member)
+        lease, entry = member.lease, member.entry
+        members = lease.members
+        first = members[0] is member
+        members.remove(member)
         if self.ledger is not None:
-            self.ledger.ended(member, lease.members[0] if lease.members else None, first, ran, now)
+            self.ledger.ended(member, members[0] if members else None, first, ran, now)
         lease.outstanding -= member.expected
-        self.nodes.stirred[lease.space.index] = lease.space
+        if self.nodes.stirring:
+            self.nodes.stirred[lease.space.index] = lease.space
         if member.recalled:
             lease.recalls -= 1
         self.count_rank(member.rank, -1)
-        member.entry.member = None
-        gang = member.entry.task.gang
-        if gang is not None:
-            self.gangs.bands[gang.id].out -= 1
+        entry.member = None
+        if entry.task.gang is not None:
+            self.gangs.bands[entry.task.gang.id].out -= 1
         if member.started >= 0:
             lease.slow = False
-        if len(lease.members) < 2:
+        if self.trains and len(members) < 2:
             self._no_train(lease)
-        if lease.members:
+        if members:
             self.touched[lease.id] = lease
         else:
             self.close_lease(lease)
@@ -498,15 +524,18 @@ class World:
 
     def close_lease(self, lease: Lease) -> None:
         """Gives the resources back."""
-        del self.leases[lease.id]
-        del lease.space.leases[lease.id]
-        lease.shape.live -= 1
-        lease.shape.thirsty.pop(lease.id, None)
-        self.touched.pop(lease.id, None)
+        ident, space, shape = lease.id, lease.space, lease.shape
+        del self.leases[ident]
+        del space.leases[ident]
+        shape.live -= 1
+        if shape.thirsty:
+            shape.thirsty.pop(ident, None)
+        if self.touched:
+            self.touched.pop(ident, None)
         if self.gates.accounts:
             self.gates.hold(lease, -1)
-        lease.space.give(lease.shape, lease.devices)
-        self.nodes.changed(lease.space, freed=True)
+        space.give(shape, lease.devices)
+        self.nodes.changed(space, freed=True)
 
     def rerank(self, member: Member) -> None:
         """The task was edited: its class may be another."""
@@ -562,13 +591,12 @@ class World:
 
     def record(self, member: Member, outcome: str, took: int, now: int) -> None:
         """Keeps why an attempt that ends was where it was."""
-        task = member.entry.task.id
-        self.past[task] = Past(
-            member.attempt, member.lease.space.name, outcome, member.granted, now, took, member.reason
-        )
-        self.past.move_to_end(task)
-        if len(self.past) > KEEP_PAST:
-            self.past.popitem(last=False)
+        task, past, lease = member.entry.task.id, self.past, member.lease
+        if task in past:
+            del past[task]  # the newest stands last
+        past[task] = Past(member.attempt, lease.space.name, outcome, member.granted, now, took, member.reason)
+        if len(past) > KEEP_PAST:
+            past.popitem(last=False)
 
     # ── claims ──────────────────────────────────────────────────────────────────────────────────────────────
 

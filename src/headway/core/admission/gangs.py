@@ -16,7 +16,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from headway.core.admission.outlook import expected_end
@@ -330,7 +329,7 @@ def grant(world: World, band: Band, leases: list[Lease], reason: Reason, now: in
     nodes = tuple(lease.space.name for lease in leases)
     for rank, decision in enumerate(world.out[first:]):
         assert isinstance(decision, Start)
-        world.out[first + rank] = replace(decision, gang=(rank, nodes))
+        world.out[first + rank] = decision._replace(gang=(rank, nodes))
 
 
 def possible(world: World, shape: Shape) -> bool:

@@ -151,8 +151,7 @@ def _wspt_downstream(builder: Builder) -> list[int]:
 
 
 def _due_and_short(builder: Builder) -> list[int]:
-    """Release plus processing time over weight, which is how a heavy late job and a light early one compare.
-    """
+    """Release plus processing time over weight, which is how a heavy late job and a light early one compare."""
     jobs, head = builder.problem.jobs, heads(builder)
     mean = max(1, sum(job.weight for job in jobs) // max(1, len(jobs)))
     return [head[i] + quickest(builder, i) * mean // max(1, job.weight) for i, job in enumerate(jobs)]

@@ -9,8 +9,7 @@ from headway.core.joint.problem import PPM, Objective, Problem, share
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """When each job starts, in microseconds, and the index of its place; in the order of the problem's jobs.
-    """
+    """When each job starts, in microseconds, and the index of its place; in the order of the problem's jobs."""
 
     starts: tuple[int, ...]
     places: tuple[int, ...]

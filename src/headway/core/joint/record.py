@@ -159,7 +159,12 @@ class Standing:
 
     def tree(self) -> list[Any]:
         """As plain JSON."""
-        return [self.record.tree(), list(self.rows), int(self.over), [[index, list(tasks)] for index, tasks in self.kept_on.items()]]
+        return [
+            self.record.tree(),
+            list(self.rows),
+            int(self.over),
+            [[index, list(tasks)] for index, tasks in self.kept_on.items()],
+        ]
 
     @classmethod
     def from_tree(cls, tree: list[Any]) -> Standing:

@@ -161,8 +161,7 @@ class Walk:
         pins[job] = options[self._draw(len(options))] if self._draw(4) else ANYWHERE
 
     def _shift(self, order: list[int]) -> None:
-        """Move one job to another position between the last job it waits for and the first that waits for it.
-        """
+        """Move one job to another position between the last job it waits for and the first that waits for it."""
         position = first = last = self._draw(len(order))
         job = order[position]
         before, after = self._before[job], self._after[job]

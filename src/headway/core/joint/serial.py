@@ -127,8 +127,7 @@ class Builder:
     # ----------------------------------------------------------------------------------------- measuring
 
     def measure(self, starts: Sequence[int], at: Sequence[int]) -> tuple[int, int]:
-        """(use missing to the floor, cost), as `plan.shortfall` and `plan.cost` have them; smaller is better.
-        """
+        """(use missing to the floor, cost), as `plan.shortfall` and `plan.cost` have them; smaller is better."""
         problem = self.problem
         ends = [start + self.durations[job][at[job]] for job, start in enumerate(starts)]
         price = sum(problem.places[place].price for place in set(at))

@@ -33,6 +33,7 @@ class ByDevice:
         self._make = make
         self._built: tuple[int, int] | None = None  # of which nodes and which mix
         self._era = 0
+        self._written = -1  # how far in the log of changes
         self._fleet: Fleet
         self._rule: Rule
         self._bad: Ints
@@ -66,13 +67,13 @@ class ByDevice:
 
     def _write_behind(self) -> None:
         nodes = self._nodes
-        if nodes.unwritten:
-            changed = list(nodes.unwritten)
-            for index in changed:
-                self._write(nodes.all[index])
-            rows = np.array(changed, np.int64)
+        changed = nodes.since(self._written)
+        if changed:
+            for space in changed:
+                self._write(space)
+            rows = np.array([space.index for space in changed], np.int64)
             self._bad[rows] = self._rule.badness(self._fleet.rows(rows))
-            nodes.unwritten.clear()
+            self._written = nodes.end()
 
     def tree(self) -> Any:
         """What the rule remembers, if it is of the present nodes and mix."""
@@ -108,7 +109,7 @@ class ByDevice:
         self._models_of = self._fleet.sizes.model.tolist()
         for space in nodes.all:
             self._write(space)
-        nodes.unwritten.clear()
+        self._written = nodes.end()
         self._asks.clear()
         asks = [(self._ask(shape, self._models(shape)), count) for shape, count in mix]
         self._rule = self._make(self._fleet, asks or [(Ask(0), 1)])

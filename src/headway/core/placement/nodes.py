@@ -42,15 +42,17 @@ class Nodes:
         self._base = 0
         #: Nodes on which something came free since the parked shapes were last tried against them.
         self.freed: dict[int, Space] = {}
-        #: Nodes on which anything changed that says when they have room; for `backfill`, which clears it.
+        #: Nodes on which anything changed that says when they have room; for `backfill`, which clears it, and only kept
+        #: under it (`stirring`).
         self.stirred: dict[int, Space] = {}
+        self.stirring = False
         # Columns by node: cpu, memory, reach (-1 where nothing may be placed), level, number of its size.
         self._columns: npt.NDArray[np.int64] = np.zeros((5, 16), np.int64)
-        # Nodes in `behind` changed since they were written.
-        self.behind: dict[int, None] = {}
-        #: The same for a placement with columns of its own (`by_device`), which clears it.
-        self.unwritten: dict[int, None] = {}
-        self._sizes: dict[Size, int] = {}
+        # How far in the log they are written.
+        self._written = -1
+        # Capacities of nodes, and the number of each.
+        self._sizes: list[Size] = []
+        self._alike: dict[Size, int] = {}
         # By condition on labels: which nodes meet it, of the first so many.
         self._meet: dict[Where, npt.NDArray[np.bool_]] = {}
         #: Under a `Scored` placement: what finds the best node.
@@ -62,7 +64,6 @@ class Nodes:
         self.expected = Expected()
         #: Counts joins and changes of capacity.
         self.reshaped = 0
-        self._measured: list[Node] = []
         self._begin(placement)
 
     def _begin(self, placement: Placement) -> None:
@@ -73,7 +74,7 @@ class Nodes:
         """The space of a node that is new here."""
         space = Space(len(self.all), node, incarnation, self.placement)
         self.all.append(space)
-        self._measured.append(node)
+        self._number(space)
         self.reshaped += 1
         self.by_name[node.name] = space
         if space.index >= self._columns.shape[1]:
@@ -81,8 +82,17 @@ class Nodes:
         self.changed(space, freed=True)
         return space
 
-    def relabelled(self, space: Space) -> None:
-        """To be told when a node that was there has got other labels."""
+    def resize(self, space: Space, node: Node) -> None:
+        """A node that was there has another capacity or other labels."""
+        relabelled = space.node.labels != node.labels
+        if space.node is not node:
+            self.reshaped += 1
+        space.resize(node)
+        self._number(space)
+        if relabelled:
+            self._relabelled(space)
+
+    def _relabelled(self, space: Space) -> None:
         for where, meet in self._meet.items():
             if space.index < len(meet):
                 meet[space.index] = space.unmet(where) is None
@@ -102,42 +112,46 @@ class Nodes:
         for space in self.all:
             space.placement = placement
             space.changed()
-            self.behind[space.index] = self.unwritten[space.index] = None
+        self._written = -1
         for shape in shapes:
             shape.parts, shape.fits, shape.beyond, shape.seen, shape.sight = {}, [], None, -1, None
 
-    def part(self, shape: Shape, size: Size) -> int:
-        """The shape's side of its score on nodes of that size."""
-        found = shape.parts.get(size)
+    def part(self, shape: Shape, alike: int) -> int:
+        """The shape's side of its score on nodes of the size of that number."""
+        found = shape.parts.get(alike)
         if found is None:
-            found = shape.parts[size] = self.placement.part(shape, size)
+            found = shape.parts[alike] = self.placement.part(shape, self._sizes[alike])
         return found
+
+    def _number(self, space: Space) -> None:
+        number = self._alike.get(space.size)
+        if number is None:
+            number = self._alike[space.size] = len(self._sizes)
+            self._sizes.append(space.size)
+        space.alike = number
 
     def score(self, shape: Shape, space: Space, entry: Entry | None = None) -> int:
         """How good the node, on which it fits, is for the shape; smaller is better."""
         if self.sights is not None:
             return self.sights.score(shape, space, entry)
-        return space.level - self.part(shape, space.size)
+        part = shape.parts.get(space.alike)
+        return space.level - (self.part(shape, space.alike) if part is None else part)
 
     def scores(self, shape: Shape, spaces: list[Space], entry: Entry | None = None) -> list[int]:
         """How good each of these nodes, on which it fits, is for the shape; smaller is better."""
         if self.sights is not None:
             return self.sights.scores(shape, spaces, entry)
-        return [space.level - self.part(shape, space.size) for space in spaces]
+        return [space.level - self.part(shape, space.alike) for space in spaces]
 
     def changed(self, space: Space, freed: bool) -> None:
         """To be told after every change of a node."""
-        self._log.append(space.index)
-        self.behind[space.index] = None
-        if self.sights is not None:
-            self.unwritten[space.index] = None
-        self.stirred[space.index] = space
-        if self._measured[space.index] is not space.node:
-            self._measured[space.index] = space.node
-            self.reshaped += 1
+        index, log = space.index, self._log
+        log.append(index)
         if freed:
-            self.freed[space.index] = space
-        if len(self._log) > 4 * len(self.all) + 1024:
+            self.freed[index] = space
+        if self.stirring:
+            self.stirred[index] = space
+        if len(log) > 4 * len(self.all) + 1024:
             # A shape that last looked before what is dropped here looks at all nodes anew: fewer than it
             # missed.
             half = len(self._log) // 2
@@ -250,9 +264,10 @@ class Nodes:
             self._look_at_all(shape)
             return
         heap = shape.fits
+        spaces, cpu, memory, gpu = self.all, shape.cpu, shape.memory, shape.gpu
         for index in dict.fromkeys(missed):
-            space = self.all[index]
-            if space.fits(shape):
+            space = spaces[index]
+            if cpu <= space.cpu and gpu <= space.reach and memory <= space.memory and space.fits(shape):
                 heappush(heap, (self.score(shape, space), index, space.version))
         shape.seen = end
 
@@ -280,7 +295,7 @@ class Nodes:
         """The nodes on which the shape fits, and the score of each, as far as level and part say."""
         self._write_columns()
         cpu, memory, reach, level, size = self._columns[:, : len(self.all)]
-        left = level - np.array([self.part(shape, one) for one in self._sizes], np.int64)[size]
+        left = level - np.array([self.part(shape, one) for one in range(len(self._sizes))], np.int64)[size]
         fitting = np.flatnonzero((cpu >= shape.cpu) & (memory >= shape.memory) & (reach >= shape.gpu))
         if shape.where:
             fitting = fitting[self._met(shape.where)[fitting]]
@@ -290,9 +305,7 @@ class Nodes:
 
     def _write_columns(self) -> None:
         columns = self._columns
-        for index in self.behind:
-            space = self.all[index]
-            number = self._sizes.setdefault(space.size, len(self._sizes))
+        for space in self.since(self._written):
             reach = space.reach if space.open else -1
-            columns[:, index] = (space.cpu, space.memory, reach, space.level, number)
-        self.behind.clear()
+            columns[:, space.index] = (space.cpu, space.memory, reach, space.level, space.alike)
+        self._written = self.end()

@@ -29,13 +29,13 @@ class Space:
         gpu: Their sum. `idle`: how many are wholly free. `roomiest`: the most that any single one has free.
         reach: The largest GPU demand that fits: a share up to the roomiest device, or so many idle ones.
         level: The node's side of every score, as `placement` says. `size`: the capacity, equal for nodes that score
-            alike.
+            alike; `alike`: its number in `Nodes`.
         leases: What is held here, by lease.
         claims: Who takes what comes free, first come first.
     """
 
     __slots__ = (
-        "_unmet", "claims", "closing", "cordoned", "cpu", "cpu_size", "devices", "gone", "gpu", "gpu_size", "idle", "incarnation",
+        "_unmet", "alike", "claims", "closing", "cordoned", "cpu", "cpu_size", "devices", "gone", "gpu", "gpu_size", "idle", "incarnation",
         "index", "leases", "level", "memory", "memory_size", "name", "node", "open", "other", "other_size", "placement",
         "reach", "roomiest", "size", "sizes", "version",
     )  # fmt: skip
@@ -55,7 +55,7 @@ class Space:
         self.claims: list[Claim] = []
         self.cpu = self.memory = 0
         self.gpu = self.idle = self.roomiest = self.reach = self.level = 0
-        self.cpu_size = self.memory_size = 0
+        self.cpu_size = self.memory_size = self.alike = 0
         self.devices: list[int] = []
         self.sizes: list[int] = []
         self.other: dict[str, int] = {}
@@ -90,14 +90,18 @@ class Space:
         self._recount()
 
     def _recount(self) -> None:
-        self.version += 1
         devices = self.devices
         if devices:
             self.gpu = sum(devices)
-            self.idle = devices.count(MILLI)
-            self.roomiest = max(devices)
-            self.reach = max(self.idle * MILLI, self.roomiest)
+            self._reach()
+        self.version += 1
         self.level = self.placement.level(self)
+
+    def _reach(self) -> None:
+        """What of the devices can be asked for."""
+        idle = self.idle = self.devices.count(MILLI)
+        roomiest = self.roomiest = MILLI if idle else max(self.devices)
+        self.reach = idle * MILLI or roomiest
 
     def fits(self, shape: Shape) -> bool:
         """Whether the shape could start here now."""
@@ -136,9 +140,14 @@ class Space:
         for name, amount in shape.other:
             self.other[name] -= amount
         chosen = pick_devices(self.devices, shape) if devices is None else devices
-        for index in chosen:
-            self.devices[index] -= shape.per_device
-        self._recount()
+        if chosen:
+            free, each = self.devices, shape.per_device
+            for index in chosen:
+                free[index] -= each
+            self.gpu -= each * len(chosen)
+            self._reach()
+        self.version += 1
+        self.level = self.placement.level(self)
         return chosen
 
     def give(self, shape: Shape, devices: tuple[int, ...]) -> None:
@@ -147,11 +156,19 @@ class Space:
         self.memory += shape.memory
         for name, amount in shape.other:
             self.other[name] += amount
-        for index in devices:
-            self.devices[index] += shape.per_device
-        for claim in self.claims:
-            self.absorb(claim)
-        self._recount()
+        if devices:
+            free, each = self.devices, shape.per_device
+            for index in devices:
+                free[index] += each
+            self.gpu += each * len(devices)
+            self._reach()
+        if self.claims:
+            for claim in self.claims:
+                self.absorb(claim)
+            self._recount()
+            return
+        self.version += 1
+        self.level = self.placement.level(self)
 
     def absorb(self, claim: Claim) -> None:
         """Moves what is free and the claim still misses from free to the claim."""
@@ -257,9 +274,13 @@ class Imagined:
 def pick_devices(free: list[int], shape: Shape) -> tuple[int, ...]:
     """The devices a shape takes, given each one's free milli: the fullest that holds a share, the first idle
     ones else."""
-    if shape.share:
-        best = min((amount, index) for index, amount in enumerate(free) if amount >= shape.share)
-        return (best[1],)
+    share = shape.share
+    if share:
+        found, least = -1, MILLI + 1
+        for index, amount in enumerate(free):
+            if share <= amount < least:
+                found, least = index, amount
+        return (found,)
     if shape.whole:
-        return tuple(index for index, amount in enumerate(free) if amount == MILLI)[: shape.whole]
+        return tuple([index for index, amount in enumerate(free) if amount == MILLI][: shape.whole])
     return ()
