@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 #: Bits of a level; of a standing: the level, when it was last served, and the number of the account.
 LEVEL = 2 * WIDTH
 STANDING = LEVEL + 2 * WIDTH
+HIGHEST = (1 << LEVEL) - 1
 
 
 class Branch:
@@ -89,12 +90,14 @@ class Branch:
 
 def level_of(one: Branch | Account, ledger: Ledger) -> int:
     """How far ahead it is, within its bits."""
-    return min(ledger.turns.level(one, ledger), (1 << LEVEL) - 1)
+    level = ledger.turns.level(one, ledger)
+    return level if level < HIGHEST else HIGHEST
 
 
 def packed(one: Branch | Account) -> int:
     """Its place among its siblings: who is least ahead, then who was served longest ago."""
-    return (one.level << WIDTH | min(one.served, LIMIT)) << WIDTH | one.number
+    served = one.served
+    return (one.level << WIDTH | (served if served < LIMIT else LIMIT)) << WIDTH | one.number
 
 
 def depth_of(parents: dict[str, str]) -> int:

@@ -264,7 +264,8 @@ class Ledger:
         account, shape = self.account(member.entry), member.lease.shape
         account.members -= 1
         given = self.turns.cost(shape, ran, self, now) if ran else 0
-        account.service = max(account.service + given - self.charges.pop(member.entry.task.id, 0), 0)
+        if given or self.charges:
+            account.service = max(account.service + given - self.charges.pop(member.entry.task.id, 0), 0)
         if first:
             self._use(account, shape, -1)
             if follower is not None:

@@ -157,10 +157,13 @@ def _by_turns(world: World, queue: TurnQueue, now: int) -> None:
             continue
         if shape.parked and not chosen:
             spaces = [nodes.all[index] for index, fitting in freed.items() if fitting >> shape.id & 1]
-            left, index = min(
-                zip(nodes.scores(shape, spaces, head), (one.index for one in spaces), strict=True)
-            )
-            space = nodes.all[index]
+            if len(spaces) == 1:
+                space = spaces[0]
+                left = nodes.score(shape, space, head)
+            else:
+                scores = nodes.scores(shape, spaces, head)
+                left, index = min(zip(scores, (one.index for one in spaces), strict=True))
+                space = nodes.all[index]
             reason = Reason(nodes.placement.name, (("freed_nodes", len(nodes.freed)), ("score", left)))
             world.place(head, space, reason, now)
         else:

@@ -269,11 +269,11 @@ class TurnQueue(Queue):
     def _first_group(self, bits: int) -> Group | None:
         """The first group in line that has any of these shapes."""
         if bits.bit_count() <= _FEW:
-            groups = [group for ident in members(bits) for group in self._of.get(ident, ())]
-            if not groups:
+            having = [groups for ident in members(bits) if (groups := self._of.get(ident))]
+            if not having:
                 return None
-            if len(groups) * len(groups) < len(self._order):
-                return min(groups, key=_place)
+            if sum(map(len, having)) ** 2 < len(self._order):
+                return min((group for groups in having for group in groups), key=_place)
         for _, _, group in self._order:
             if group.bits & bits:
                 return group

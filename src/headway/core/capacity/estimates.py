@@ -7,6 +7,7 @@ TCP smooths its round trip (RFC 6298). Where tasks of a family read inputs of kn
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from typing import Any, NamedTuple
 
 from headway.core.capacity.by_size import BySize, upper
@@ -77,13 +78,17 @@ class Family:
 
     def learn(self, took: int, span: int) -> None:
         """An attempt finished after `took` microseconds; short means no longer than `span`."""
-        if len(self.recent) < WINDOW:
-            self.recent.append(took)
+        recent, known, count = self.recent, self._sorted, self.count
+        if len(recent) < WINDOW:
+            recent.append(took)
         else:
-            self.recent[self.count % WINDOW] = took
-        self.mean = took if not self.count else self.mean + (took - self.mean) // 8
-        self.count += 1
-        self._sorted = None
+            if known is not None:
+                del known[bisect_left(known, recent[count % WINDOW])]
+            recent[count % WINDOW] = took
+        if known is not None:
+            insort(known, took)
+        self.mean = took if not count else self.mean + (took - self.mean) // 8
+        self.count = count + 1
         if took > span:
             self.surprised()
             return

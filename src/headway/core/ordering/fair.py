@@ -39,7 +39,9 @@ class Fair:
         for name, amount in account.used.items():
             if amount:
                 size = capacity.get(name, 0)
-                share = max(share, amount * WHOLE // size if size else WHOLE)
+                part = amount * WHOLE // size if size else WHOLE
+                if part > share:
+                    share = part
         return share * MILLI // account.weight
 
     def cost(self, shape: Shape, micros: int, ledger: Ledger, now: int) -> int:

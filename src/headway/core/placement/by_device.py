@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Makes a rule for a fleet from the tasks to be expected.
 Maker = Callable[[Fleet, Iterable[tuple[Ask, int]]], Rule]
+#: So many nodes are scored one by one, where the rule has a quick way to.
+FEW = 64
 #: Stands for the models of a shape that no node could hold.
 _NOWHERE = ("-",)
 
@@ -54,12 +56,16 @@ class ByDevice:
     def scores(self, shape: Shape, spaces: list[Space]) -> tuple[Ints, Ints | None]:
         """What the rule thinks of each node, negative, as smaller is better; and the device that a share takes."""
         ask = self._ask(shape)
-        if len(spaces) == 1:
-            space = spaces[0]
-            free = _positive(space)
-            found = self._rule.one(ask, space.cpu, free, self._models_of[space.index])
-            if found is not None:
-                return np.array((-found[0],), np.int64), np.array((found[1],)) if ask.share else None
+        found: list[tuple[int, int]] = []
+        for space in spaces if len(spaces) <= FEW else ():
+            one = self._rule.one(ask, space.cpu, _positive(space), self._models_of[space.index])
+            if one is None:
+                break
+            found.append(one)
+        else:
+            if found:
+                scores = np.array([-score for score, _ in found], np.int64)
+                return scores, np.array([device for _, device in found], np.int64) if ask.share else None
         self._write_behind()
         rows = np.array([space.index for space in spaces], np.int64)
         rank, device = ranked(self._rule, ask, self._fleet.rows(rows), self._bad[rows])
@@ -139,7 +145,8 @@ class ByDevice:
 
 def _positive(space: Space) -> list[int]:
     """Free milli by device, none below zero (a node that shrank under what it runs)."""
-    return [max(free, 0) for free in space.devices]
+    devices = space.devices
+    return devices if min(devices, default=0) >= 0 else [max(free, 0) for free in devices]
 
 
 def _name(number: int) -> str:

@@ -9,6 +9,7 @@ about as good tie, and the fixed order of nodes then fills them one by one.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from decimal import ROUND_CEILING, Context, Decimal, localcontext
 
@@ -25,6 +26,8 @@ from headway.domain.units import MILLI
 COVERAGE = 950
 #: The highest score.
 TOP = 100
+#: States of nodes, each with what a task asks for, of which the score is remembered.
+KEEP = 50_000
 
 
 class Fgd(Memoryless):
@@ -48,6 +51,8 @@ class Fgd(Memoryless):
         counts = (free >= self._columns.milli).astype(np.int64)
         self._table = np.concatenate([free * counts, counts], axis=1)
         self._weights = self._columns.counts * self._columns.allowed
+        self._cores: list[int] = sorted(set(self._columns.cpu.tolist()))
+        self._known: dict[tuple[int, ...], tuple[int, tuple[int, ...]]] = {}
 
     def badness(self, state: State) -> Ints:
         """Fragmentation in milli, times the weight of the whole mix."""
@@ -56,7 +61,27 @@ class Fgd(Memoryless):
         return free * self.total - usable
 
     def one(self, ask: Ask, cpu: int, devices: list[int], model: int) -> tuple[int, int] | None:
-        """A device's part is looked up, so a node is a few sums over the classes."""
+        """Nodes with as much free on their devices, in whatever order, and cores enough for the same classes are alike: what was found
+        for one is remembered."""
+        cores = self._cores
+        alike = (
+            ask.milli, ask.devices, bisect_right(cores, cpu), bisect_right(cores, cpu - ask.cpu), model, *sorted(devices),
+        )  # fmt: skip
+        found = self._known.get(alike)
+        if found is None:
+            if len(self._known) >= KEEP:
+                self._known.clear()
+            found = self._known[alike] = self._score(ask, cpu, devices, model)
+        score, amounts = found
+        if amounts:
+            for index, free in enumerate(devices):
+                if free in amounts:
+                    return score, index
+        return score, 0
+
+    def _score(self, ask: Ask, cpu: int, devices: list[int], model: int) -> tuple[int, tuple[int, ...]]:
+        """The best score, and how much is free on the devices where a share has it. A device's part is looked up, so a node is a few sums
+        over the classes."""
         columns, table = self._columns, self._table
         width = len(columns.counts)
         has = np.add.reduce(table[devices], axis=0)
@@ -64,9 +89,9 @@ class Fgd(Memoryless):
         usable = has[:width] * (has[width:] >= columns.devices)
         before = int(usable @ (weights * (cpu >= columns.cpu)))
         chosen: list[int] = []
-        if ask.share:  # of devices with as much free, the first
-            chosen = [i for i, free in enumerate(devices) if free >= ask.milli and free not in devices[:i]]
-            was = np.array([devices[i] for i in chosen], np.int64)
+        if ask.share:
+            chosen = sorted({free for free in devices if free >= ask.milli})
+            was = np.array(chosen, np.int64)
             has = has - table[was] + table[was - ask.milli]
         elif ask.devices:
             has = has - ask.devices * table[MILLI]
@@ -75,9 +100,9 @@ class Fgd(Memoryless):
         drops = ask.gpu * self.total + after - before  # what is free shrinks by what is taken
         scores = self._steps.searchsorted(drops, side="right")
         if not chosen:
-            return int(scores), 0
-        best = int(scores.argmax())
-        return int(scores[best]), chosen[best]
+            return int(scores), ()
+        best = int(scores.max())
+        return best, tuple(free for free, score in zip(chosen, scores.tolist(), strict=True) if score == best)
 
     def rank(self, before: Ints, after: Ints) -> Ints:
         """The plug-in's score, 0 to 100; 50 changes nothing."""
