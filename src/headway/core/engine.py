@@ -184,17 +184,20 @@ class Engine:
 
     def wake_at(self) -> int | None:
         """After `decide`: the earliest time at which it could decide something with no new event, or None."""
-        world = self.world
-        times = (
-            world.next_delay(),
-            world.next_leaning() if world.leanings else None,
-            world.windows.next_edge(),
-            world.overrides.next_expiry(),
-            trains.next_timer(world),
-            self._victim_wake,
-            None if world.plan is None or world.plan.over else world.plan.record.until,
-        )
-        return min((time for time in times if time is not None), default=None)
+        world, wake = self.world, self._victim_wake
+        if world.delays:
+            wake = earlier(wake, world.next_delay())
+        if world.leanings:
+            wake = earlier(wake, world.next_leaning())
+        if world.windows.active:
+            wake = earlier(wake, world.windows.next_edge())
+        if world.overrides.active:
+            wake = earlier(wake, world.overrides.next_expiry())
+        if world.timers:
+            wake = earlier(wake, trains.next_timer(world))
+        if world.plan is not None and not world.plan.over:
+            wake = earlier(wake, world.plan.record.until)
+        return wake
 
     def knows(self, task: str) -> bool:
         """Whether the task is in the engine, in whatever state."""

@@ -71,8 +71,8 @@ def _strict(world: World, now: int) -> None:
 def _skip(world: World, now: int) -> None:
     """What fits nowhere is parked, and the next one has its chance."""
     queue, nodes = world.queue, world.nodes
-    if len(nodes.freed) == 1:
-        _skip_one(world, next(iter(nodes.freed.values())), now)
+    if len(nodes.freed) < 2:
+        _skip_one(world, next(iter(nodes.freed.values()), None), now)
         return
     tries: list[Try] = []
     for space in nodes.freed.values():
@@ -93,19 +93,19 @@ def _skip(world: World, now: int) -> None:
             return
 
 
-def _skip_one(world: World, space: Space, now: int) -> None:
-    """The same with one freed node, as mostly."""
+def _skip_one(world: World, space: Space | None, now: int) -> None:
+    """The same with one freed node, or none, as mostly."""
     queue = world.queue
-    parked, version = queue.first_parked(space), space.version
+    parked, version = (queue.first_parked(space), space.version) if space is not None else (None, 0)
     while True:
         slot = queue.first_open()
-        if parked is not None and (
-            parked[2].slot is not parked or not parked[2].parked or space.version != version
-        ):
-            parked, version = queue.first_parked(space), space.version
+        if parked is not None:
+            assert space is not None
+            if parked[2].slot is not parked or not parked[2].parked or space.version != version:
+                parked, version = queue.first_parked(space), space.version
         if slot is not None and (parked is None or (slot[0], slot[1]) < (parked[0], parked[1])):
             _open_head(world, slot[2], now)
-        elif parked is not None:
+        elif parked is not None and space is not None:
             shape = parked[2]
             if not shape.gated or admits(world, shape, now):
                 _on_freed(world, shape, space, None, now)

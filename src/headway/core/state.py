@@ -146,19 +146,14 @@ class Entry:
         self.state = State.WAITING
         self.item: Item | None = None
         self.member: Member | None = None
-        self.attempt = 0
-        self.unused = False
-        self.preemptions = 0
-        self.done = 0
-        self.attained = 0
-        self.not_before = 0
-        self.boost = 0
+        self.attempt = self.preemptions = self.done = self.attained = self.not_before = self.boost = (
+            self.until
+        ) = 0
+        self.unused = self.withdrawn = False
         self.variant = self.since = -1
-        self.until = 0
         self.weighed: tuple[int, ...] = ()
         self.waits: tuple[str, ...] = ()
         self.offer: TaskOffered | None = None
-        self.withdrawn = False
         self.ousted: Ousted | None = None
 
 

@@ -179,7 +179,8 @@ class Simulation:
         That what it just granted has begun leads to no decision, so after nothing but grants it is not asked again.
         """
         engine = self.engine
-        self._go_on()
+        if self.stirred:
+            self._go_on()
         self._settle(now)
         if self.planning is not None:
             if self.planning.renew(engine, now):
@@ -205,7 +206,8 @@ class Simulation:
                 self._at(now + self.rules.latency, self._carry_out, decisions)
                 break
             more = self._carry_out(decisions)
-            self._go_on()
+            if self.stirred:
+                self._go_on()
 
     def _nothing(self, _: None) -> None:
         """The engine wanted to be asked at this time."""
@@ -228,9 +230,10 @@ class Simulation:
         for record in self.records:
             task = record.job.task
             asked = tuple((v.demand, v.where) for v in task.variants) or ((task.demand, task.where),)
-            if asked not in fits:
-                fits[asked] = any(self.cluster.holds(*way) for way in asked)
-            if not fits[asked]:
+            fit = fits.get(asked)
+            if fit is None:
+                fit = fits[asked] = any(self.cluster.holds(*way) for way in asked)
+            if not fit:
                 doomed.append(record)
         if not doomed:
             return 0
@@ -349,8 +352,6 @@ class Simulation:
 
     def _go_on(self) -> None:
         """On each lease that may, the next member begins."""
-        if not self.stirred:
-            return
         stirred, self.stirred = self.stirred, {}
         for lease, machine in stirred.items():
             train = machine.trains.get(lease)
@@ -363,7 +364,8 @@ class Simulation:
         attempt.kept = kept = record.kept
         if record.started < 0:
             record.started = now
-        self._pace(attempt)
+        if self.engine.world.nodes.paces.known:
+            self._pace(attempt)
         takes = attempt.setup + attempt.time(record.job.duration - kept)
         if rules.checkpoint is not None:
             if rules.every:
@@ -376,12 +378,10 @@ class Simulation:
 
     def _pace(self, attempt: Attempt) -> None:
         """How fast it goes where it is: as the tables of the cluster say."""
-        world, task = self.engine.world, attempt.record.job.task
-        if world.nodes.paces.known:
-            index = attempt.node.index
-            setups = world.nodes.paces.setups(world.sources(task), np.array([index], np.int64))
-            attempt.setup = int(setups[0])
-            attempt.speed = world.nodes.paces.speed(task.kind, index)
+        world, task, index = self.engine.world, attempt.record.job.task, attempt.node.index
+        setups = world.nodes.paces.setups(world.sources(task), np.array([index], np.int64))
+        attempt.setup = int(setups[0])
+        attempt.speed = world.nodes.paces.speed(task.kind, index)
 
     def _done(self, attempt: Attempt) -> tuple[int, int]:
         """Processing time that an attempt has done by now, and how much of that its own checkpoints keep; both with what
