@@ -10,6 +10,7 @@ import pytest
 from headway import secret, shell, task, workflow
 from headway.authoring import secrets
 from headway.authoring.secrets import PREFIX, NoSecret, Secret, Sources
+from headway.domain.attributes import environment_from_json
 from headway.errors import Invalid
 
 VALUE = "hunter-2-&-co"
@@ -75,6 +76,35 @@ def test_a_command_in_place_has_it_in_a_variable(folder: Path) -> None:
     line, _, value = str(echo()).strip().partition(" is ")
     assert VALUE not in line.partition("is")[0]
     assert value.endswith(VALUE)
+
+
+def test_as_a_variable_only_the_name_travels_too() -> None:
+    @task(env={"PGPASSWORD": secret("db"), "MODE": "fast"})
+    def query() -> int:
+        return 1
+
+    @workflow
+    def flow() -> int:
+        return query()
+
+    [spec] = flow.trace().workflow.tasks
+    assert spec.environment is not None
+    assert spec.environment.variables == (("MODE", "fast"),)
+    assert spec.environment.secrets == (("PGPASSWORD", "db"),)
+
+
+@pytest.mark.parametrize(
+    ("tree", "says"),
+    [
+        ({"secrets": {"PW": "../x"}}, "the name of a secret"),
+        ({"secrets": {"1": "x"}}, "the name of a variable"),
+        ({"secrets": {"PW": 7}}, "secrets.PW"),
+        ({"secrets": {"PW": "x"}, "variables": {"PW": "y"}}, "as a variable and as a secret"),
+    ],
+)
+def test_graphs_that_cannot_be(tree: dict[str, object], says: str) -> None:
+    with pytest.raises(Invalid, match=says):
+        environment_from_json(tree, "environment")
 
 
 def test_it_stands_for_a_text() -> None:

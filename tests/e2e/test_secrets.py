@@ -28,6 +28,12 @@ def login(password, token):
     return hashlib.sha256((password + token).encode()).hexdigest()
 
 
+@task(env={"PGPASSWORD": secret("db")})
+def query():
+    subprocess.run(["env"])
+    return 1
+
+
 @task(rule="all_done")
 def leak(password, before):
     raise RuntimeError(f"refused: {password}")
@@ -40,7 +46,7 @@ def give(password):
 
 @workflow
 def fine():
-    return [login(secret("db"), secret("api.token")), shell("echo it is {pw}", pw=secret("db"))]
+    return [login(secret("db"), secret("api.token")), query(), shell("echo it is {pw}", pw=secret("db"))]
 
 
 @workflow
@@ -87,6 +93,7 @@ def test_no_trace_of_a_value(own: Home) -> None:
     assert "password *** token ***" in shown
     assert "refused: ***" in shown
     assert "it is ***" in shown
+    assert "PGPASSWORD=***" in shown
     assert "holds the secret 'db'" in shown
     assert "there is no secret 'nowhere' on this node" in shown
     messages = b"".join(topic.encode() + payload for topic, payload in stranger.seen)

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from headway.authoring import secrets
 from headway.authoring.secrets import PREFIX, Secret, Sources
 from headway.authoring.values import encode
-from headway.bus.messages import Call, RefModel
+from headway.bus.messages import Call, EnvironmentModel, RefModel
+from headway.domain import attributes
 from headway.service.children import SECRETS
 
 from .conftest import Bench, Tree, call
@@ -185,6 +187,28 @@ async def test_a_command_has_it_in_a_variable_not_on_its_command_line(bench: Ben
     row = await bench.end("bad")
     assert "sad ***" in row.value[1]["message"]
     assert VALUE not in said(bench) + bench.log("good") + bench.log("bad")
+
+
+async def test_a_variable_of_the_task_alone(bench: Bench) -> None:
+    around = EnvironmentModel(variables={"MODE": "fast"}, secrets={"PW": "db"})
+    lease = bench.lease()
+    bench.grant("env", call("print_environment", environment=around), lease=lease)
+    bench.grant("sh", call(shell='echo "it is $PW in $MODE"', environment=around), lease=lease)
+    bench.grant("after", call("print_environment", name="after"), lease=lease)
+    assert await bench.result("env") == len(VALUE)
+    assert "child says PW=***\n" in bench.log("env")
+    assert (await bench.result("sh")).stdout == "it is *** in fast\n"
+    assert await bench.result("after") == 0
+    missing = call(
+        "print_environment", name="missing", environment=EnvironmentModel(secrets={"PW": "nowhere"})
+    )
+    bench.grant("missing", missing)
+    assert "no secret 'nowhere'" in (await bench.end("missing")).value[1]["message"]
+    assert VALUE not in said(bench)
+
+
+def test_a_graph_knows_the_same_names() -> None:
+    assert attributes.SECRET.pattern == secrets._NAME.pattern
 
 
 async def test_what_cannot_be_had_fails_in_words_before_the_function_is_called(

@@ -390,3 +390,8 @@ def guest() -> list[object]:
     import probe  # type: ignore[import-not-found]  # made by the test
 
     return [probe.VALUE, sys.prefix]
+
+
+def print_environment():
+    subprocess.run(["sh", "-c", 'echo "child says PW=$PW"'])
+    return len(os.environ.get("PW", ""))

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from headway.authoring import names
+from headway.authoring.secrets import Secret
 from headway.domain import workflow
 from headway.domain.attributes import environment_from_json, retry_from_json
 from headway.domain.units import parse_milli, parse_time
@@ -109,7 +110,7 @@ def read_environment(given: Mapping[str, Any]) -> Environment | None:
     """
     env = given.get("env")
     if env is not None and not (
-        isinstance(env, Mapping) and all(isinstance(v, str | int | float) for v in env.values())
+        isinstance(env, Mapping) and all(isinstance(v, str | int | float | Secret) for v in env.values())
     ):
         raise Invalid(f"env={env!r} is not a dict of texts", hint='write env={"MODE": "fast"}')
     requirements = given.get("requirements")
@@ -119,7 +120,9 @@ def read_environment(given: Mapping[str, Any]) -> Environment | None:
         )
     tree: dict[str, Any] = {}
     if env:
-        tree["variables"] = {name: _written(value) for name, value in env.items()}
+        plain = {name: value for name, value in env.items() if not isinstance(value, Secret)}
+        tree["variables"] = {name: _written(value) for name, value in plain.items()}
+        tree["secrets"] = {name: value.name for name, value in env.items() if isinstance(value, Secret)}
     for name in ("cwd", "venv"):
         if given.get(name) is not None:
             tree[name] = _folder(given[name], name)

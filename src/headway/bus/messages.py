@@ -63,6 +63,7 @@ class EnvironmentModel(Model):
     cwd: str = ""
     venv: str = ""
     requirements: list[str] = Field(default_factory=list)
+    secrets: dict[str, str] = Field(default_factory=dict)
 
 
 class Call(Model):

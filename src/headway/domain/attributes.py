@@ -14,7 +14,9 @@ from headway.errors import Invalid
 #: Fields of a task that are read and written here, in addition to `retry`.
 FIELDS = ("deadline", "cost", "cache", "environment")
 _RETRY_FIELDS = ("limit", "delay", "ceiling", "on")
-_ENVIRONMENT_FIELDS = ("variables", "cwd", "venv", "requirements")
+_ENVIRONMENT_FIELDS = ("variables", "cwd", "venv", "requirements", "secrets")
+#: The name of a secret.
+SECRET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z_0-9]*\Z")
 _CACHE_FIELDS = ("code", "version", "life", "fresh")
 _DEADLINE_FIELDS = ("time", "absolute")
@@ -85,6 +87,8 @@ def environment_to_json(environment: Environment) -> dict[str, Any]:
         tree["venv"] = environment.venv
     if environment.requirements:
         tree["requirements"] = list(environment.requirements)
+    if environment.secrets:
+        tree["secrets"] = dict(environment.secrets)
     return tree
 
 
@@ -93,13 +97,13 @@ def environment_from_json(tree: Any, where: str) -> Environment | None:
     if tree is None:
         return None
     fields = an_object(tree, _ENVIRONMENT_FIELDS, where)
-    named = an_object(fields.get("variables", {}), None, f"{where}.variables")
-    for name in named:
-        if not _VARIABLE.match(name) or name.startswith("HEADWAY_"):
-            raise wrong(
-                f"{where}.variables", name, "the name of a variable, not one of Headway's own (HEADWAY_...)"
-            )
-    variables = tuple((name, _no_nul(named[name], f"{where}.variables.{name}")) for name in sorted(named))
+    variables = _variables(fields, "variables", where)
+    secrets = _variables(fields, "secrets", where)
+    for name, secret in secrets:
+        if not SECRET.match(secret):
+            raise wrong(f"{where}.secrets.{name}", secret, "the name of a secret")
+        if name in dict(variables):
+            raise Invalid(f"{where} has {name} as a variable and as a secret", hint="keep one of the two")
     folders = [_no_nul(fields.get(name, ""), f"{where}.{name}") for name in ("cwd", "venv")]
     for name, folder in zip(("cwd", "venv"), folders, strict=True):
         if folder and not folder.startswith("/"):
@@ -108,7 +112,17 @@ def environment_from_json(tree: Any, where: str) -> Environment | None:
     requirements = tuple(_requirement(row, f"{where}.requirements[{i}]") for i, row in enumerate(rows))
     if requirements and folders[1]:
         raise Invalid(f"{where} has both venv and requirements", hint="keep one of the two")
-    return Environment(variables, folders[0], folders[1], tuple(sorted(set(requirements))))
+    return Environment(variables, folders[0], folders[1], tuple(sorted(set(requirements))), secrets)
+
+
+def _variables(fields: Mapping[str, Any], kind: str, where: str) -> tuple[tuple[str, str], ...]:
+    named = an_object(fields.get(kind, {}), None, f"{where}.{kind}")
+    for name in named:
+        if not _VARIABLE.match(name) or name.startswith("HEADWAY_"):
+            raise wrong(
+                f"{where}.{kind}", name, "the name of a variable, not one of Headway's own (HEADWAY_...)"
+            )
+    return tuple((name, _no_nul(named[name], f"{where}.{kind}.{name}")) for name in sorted(named))
 
 
 def _no_nul(tree: Any, where: str) -> str:

@@ -118,12 +118,14 @@ class Environment:
         cwd: Its working folder, an absolute path; empty for the worker's own.
         venv: A virtual environment on the node, an absolute path, whose Python runs it; or
         requirements: what one is made of in the state folder, once, as pip takes it.
+        secrets: Variables whose values are secrets, each with the name of its secret, sorted.
     """
 
     variables: tuple[tuple[str, str], ...] = ()
     cwd: str = ""
     venv: str = ""
     requirements: tuple[str, ...] = ()
+    secrets: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

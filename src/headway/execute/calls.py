@@ -116,6 +116,7 @@ class PreparedCall:
         around = call.get("environment") or {}
         self.variables: Mapping[str, str] = around.get("variables", {})
         self.cwd: str = around.get("cwd", "")
+        self.secrets: Mapping[str, str] = around.get("secrets", {})
         self.timed = call["timeout"] is not None
         #: Threads that numeric libraries may use, by variant.
         self.threads = [max(1, -(-way["demand"]["cpu"] // 1000)) for way in call["variants"] or (call,)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from headway.authoring import secrets
@@ -50,6 +50,10 @@ class Keyring:
         self.masker.add(name, value)
         self.on_reveal()
         return value
+
+    def reveal_all(self, names: Mapping[str, str]) -> dict[str, str]:
+        """By variable, the values of secrets that are named by variable. Raises NoSecret."""
+        return {variable: self.reveal(name) for variable, name in names.items()}
 
     def leak(self, data: bytes) -> str:
         """What is wrong with keeping this; empty if nothing is."""

@@ -185,9 +185,10 @@ class Runner:
             self._threads = threads
             environment[_THREADS] = str(threads)
             _limit_loaded(threads)
-        if call.variables:
-            self._covered = {name: environment.get(name) for name in call.variables}
-            environment.update(call.variables)
+        if call.variables or call.secrets:
+            variables = {**call.variables, **self._tools.keyring.reveal_all(call.secrets)}
+            self._covered = {name: environment.get(name) for name in variables}
+            environment.update(variables)
         if call.cwd:
             try:
                 os.chdir(call.cwd)
