@@ -53,7 +53,7 @@ class Run:
 
     __slots__ = (
         "agenda", "attempt", "bundle", "cached", "cancelled", "counts", "earlier", "edits", "ended", "ended_at", "error",
-        "errors", "fence", "flags", "hosts", "id", "kept", "names", "node", "notices", "offers", "paused", "progress",
+        "errors", "fence", "flags", "hosts", "id", "kept", "names", "node", "notices", "offers", "paused", "priced", "progress",
         "recalls", "result", "spent", "started", "state", "steps", "submitted", "took", "touched", "tries", "values",
         "waits", "withdrawn", "workflow",
     )  # fmt: skip
@@ -71,6 +71,8 @@ class Run:
         #: The first failure: {"task", "type", "message"}.
         self.error: dict[str, Any] | None = None
         self.counts = [0] * len(STATES)
+        #: Whether any task says what it costs; asked with every view of the run.
+        self.priced = any(spec.cost for spec in workflow.tasks)
         #: Of all attempts that have ended: processing time (microseconds) times price of an hour (milli-units).
         self.spent = 0
         # columns

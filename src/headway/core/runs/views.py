@@ -22,7 +22,6 @@ def run_view(run: Run) -> dict[str, Any]:
     """One run; `result` is a tree of references once it has finished."""
     outcome = run.outcome
     due = steering.run_due(run)
-    priced = any(step.spec.cost for step in run.steps)
     return {
         "id": run.id,
         "name": run.workflow.name,
@@ -34,7 +33,7 @@ def run_view(run: Run) -> dict[str, Any]:
         "ended": run.ended or None,
         "deadline": due,
         "late": _late(due, run.ended),
-        "cost": run.spent * MILLI // HOUR if priced else None,
+        "cost": run.spent * MILLI // HOUR if run.priced else None,
         "counts": _counts(run),
         "result": result_tree(run) if outcome == "finished" else None,
         "error": _run_error(run, outcome),
