@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from headway.authoring.context import variant as variant
     from headway.authoring.decorators import task as task
     from headway.authoring.decorators import workflow as workflow
+    from headway.authoring.loops import loop as loop
     from headway.authoring.secrets import secret as secret
     from headway.authoring.shell import shell as shell
     from headway.client import AsyncClient as AsyncClient
@@ -28,6 +29,7 @@ _EXPORTS = {
     "HeadwayError": "headway.errors",
     "Retry": "headway.authoring.attributes",
     "checkpoint": "headway.authoring.context",
+    "loop": "headway.authoring.loops",
     "progress": "headway.authoring.context",
     "secret": "headway.authoring.secrets",
     "shell": "headway.authoring.shell",
@@ -43,6 +45,7 @@ __all__ = [
     "HeadwayError",
     "Retry",
     "checkpoint",
+    "loop",
     "progress",
     "secret",
     "shell",

@@ -176,8 +176,8 @@ def test_a_workflow_in_a_workflow_adds_its_tasks_and_may_return_any_structure() 
         return {"y": double(x)}
 
     made = traced(lambda: inner(inner(1)["y"])["y"])
-    assert [spec.name for spec in made.workflow.tasks] == ["double", "double-2"]
-    assert made.workflow.result == Output("double-2")
+    assert [spec.name for spec in made.workflow.tasks] == ["inner.double", "inner-2.double"]
+    assert made.workflow.result == Output("inner-2.double")
 
 
 def test_a_traced_workflow_passes_the_check_of_the_service() -> None:

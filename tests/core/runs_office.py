@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headway.core.runs import Offer, Plan, Runs
+from headway.domain.growth import Growth
 from headway.domain.results import Ref
 from headway.domain.rules import RULES
 from headway.domain.task import Task
@@ -39,6 +41,7 @@ class Placed:
     """What the scheduler knows of a task."""
 
     task: Task
+    node: str
     attempt: int = 0
     running: bool = False
     again: Task | None = None
@@ -90,7 +93,7 @@ class Office:
 
     def check_offer(self, offer: Offer) -> None:
         """Every parent has finished, or is named in `after`; inputs are there for exactly the former."""
-        mine = self.workflow[offer.call.partition("/")[2]]
+        mine = self.node(offer.call.partition("/")[2])
         assert offer.item is None or offer.task.id.endswith(f"[{offer.item}]")
         wanted = {f"r/{name}" for name in self.needs(mine, offer.item)}
         states = {name: self.runs.task_view(name)["state"] for name in wanted}
@@ -115,16 +118,21 @@ class Office:
             each = position < mine.mapped and item is not None
             if each and isinstance(arg, ListOf):
                 found += [row for output in outputs_of(arg.items[item]) for row in self.rows(output.task)]
-            elif each and isinstance(arg, Output) and self.workflow[arg.task].mapped:
+            elif each and isinstance(arg, Output) and self.node(arg.task).mapped:
                 found.append(f"{arg.task}[{item}]")
             else:
                 found += [row for output in outputs_of(arg) for row in self.rows(output.task)]
         return found
 
+    def node(self, name: str) -> TaskSpec:
+        """A node of the graph, submitted or grown."""
+        return self.runs.call(f"r/{name}")[1]
+
     def rows(self, name: str) -> list[str]:
         """All tasks of a node, as the planner lists them."""
         everything = [view["name"] for view in self.runs.tasks_view("r", limit=10_000)]
-        return [row for row in everything if row == name or row.startswith(f"{name}[")]
+        item = re.compile(re.escape(name) + r"\[\d+\]")
+        return [row for row in everything if row == name or item.fullmatch(row)]
 
     # ── the scheduler's side ────────────────────────────────────────────────────────────────────────────────
 
@@ -134,7 +142,7 @@ class Office:
             if known is not None and known.running:
                 known.again = offer.task
             else:
-                self.placed[offer.task.id] = Placed(offer.task)
+                self.placed[offer.task.id] = Placed(offer.task, offer.call.partition("/")[2])
         for task, _ in plan.withdraw:
             known = self.placed.get(task)
             if known is None:
@@ -188,6 +196,8 @@ class Office:
                 if task.endswith("list")
                 else ONE
             )
+            if what == "finished" and self.node(placed.node).dynamic and self.chance.random() < 0.7:
+                result = self.called(task.removeprefix("r/"))
             self.tell(placed, what, [7, result if what == "finished" else {"type": "E", "message": what}])
         if what == "preempted" and not placed.stop:
             return
@@ -195,9 +205,18 @@ class Office:
             self.finished[task] = None
             self.numbers.pop(task, None)
         if placed.again is not None and what != "finished":
-            self.placed[task] = Placed(placed.again)
+            self.placed[task] = Placed(placed.again, placed.node)
         else:
             del self.placed[task]
+
+    def called(self, name: str) -> Growth | Ref:
+        """What a dynamic task calls: a graph like any other, not too deep."""
+        if name.count(".") > 2:
+            return ONE
+        workflow, values = random_workflow(self.chance.randrange(2**40), most=4)
+        plain = [spec.name for spec in workflow.tasks if not spec.mapped]
+        result = Output(self.chance.choice(plain)) if plain else Value("v0")
+        return Growth(name, replace(workflow, result=result), values)
 
     def deliver(self) -> bool:
         """One letter of one stream reaches the planner. False if there is none."""
@@ -211,7 +230,12 @@ class Office:
             self.runs.lost(task, *rest, self.now)
         else:
             fresh = self.runs.report(task, *rest, self.now)
-            if fresh and rest[1] == "finished":
+            refused = (
+                rest[1] == "finished"
+                and isinstance(rest[3][1], Growth)
+                and self.runs.task_view(task)["state"] == "failed"
+            )
+            if fresh and rest[1] == "finished" and not refused:
                 self.recorded[task] = self.recorded.get(task, 0) + 1
         return True
 
@@ -234,22 +258,25 @@ class Office:
     def check_histories(self) -> None:
         """No attempt stands twice in a task's history, a finish comes last, and tries are bounded."""
         for task in self.runs.tasks_view("r", limit=10_000):
+            node = self.node(re.sub(r"\[\d+\]$", "", task["name"]))
+            if node.dynamic:
+                continue  # what it calls may be refused: to the scheduler it has finished then, and is forgotten
             attempts = self.runs.task_view(task["id"])["attempts"]
             numbers = [attempt["attempt"] for attempt in attempts]
             assert len(numbers) == len(set(numbers)), f"seed {self.seed}: {task['id']} {attempts}"
             outcomes = [attempt["outcome"] for attempt in attempts]
             assert "finished" not in outcomes[:-1]
-            limit = self.workflow[task["name"].partition("[")[0]].retry.limit
+            limit = node.retry.limit
             assert outcomes.count("failed") + outcomes.count("timed_out") <= limit + 1, f"seed {self.seed}"
             assert outcomes.count("worker_died") <= max(limit, 2) + 1, f"seed {self.seed}"
 
 
-def random_workflow(seed: int) -> tuple[Workflow, dict[str, Ref]]:
-    """A graph of plain tasks, tasks that give lists, and maps over lists, literals, results and maps."""
+def random_workflow(seed: int, most: int = 8) -> tuple[Workflow, dict[str, Ref]]:
+    """A graph of plain and dynamic tasks, tasks that give lists, and maps over lists, literals, results and maps."""
     chance = random.Random(seed)
     specs: list[TaskSpec] = []
     values = {f"v{n}": listing(n) for n in range(4)}
-    for number in range(chance.randrange(1, 9)):
+    for number in range(chance.randrange(1, most + 1)):
         kind = chance.choice(("plain", "plain", "list", "map", "map", "zip"))
         names = [known.name for known in specs]
         lists = [name for name in names if name.endswith("list")]
@@ -283,6 +310,6 @@ def random_workflow(seed: int) -> tuple[Workflow, dict[str, Ref]]:
             )
         if not made.mapped and made.name == f"t{number}" and chance.random() < 0.4:
             made = replace(made, name=f"t{number}flag")
-        specs.append(made)
+        specs.append(replace(made, dynamic=chance.random() < 0.2))
     result = ListOf(tuple(Output(known.name) for known in specs))
     return Workflow("random", tuple(specs), result), values

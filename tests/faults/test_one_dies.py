@@ -64,6 +64,38 @@ def test_a_killed_supervisor_takes_all_along_and_the_next_start_goes_on_from_the
         assert min(sorted(began)[2:]) > 0, f"a second attempt began at its start: {began}"
 
 
+@pytest.mark.parametrize("name", ["service", "supervisor"])
+def test_a_loop_and_what_tasks_called_go_on_where_they_were(
+    site: Site, workload: Any, ledger: Path, name: str
+) -> None:
+    """What had joined the run before the kill is part of it after; no turn that was acknowledged runs twice."""
+    site.up()
+    with site.client() as client:
+        handle = client.submit(workload.growing, str(ledger), 6)
+        wait_for(lambda: ledger.exists() and ledger.read_text().count("\n") >= 3, "three turns", 60)
+        done = {view["name"] for view in handle.tasks() if view["state"] == "finished"}
+        site.kill_named(name)
+        if name == "supervisor":
+            wait_for(lambda: not site.processes(), "the end of all processes", 15)
+            site.up()
+        view = handle.wait(90)
+        assert view["state"] == "finished", site.logs()
+        turns = [f"turn.{number}" for number in range(1, 7)]
+        called = [f"spread.turn[{index}]" for index in range(3)]
+        names = {view["name"] for view in handle.tasks()}
+        assert names == {
+            "turn",
+            *turns,
+            *(f"{turn}.until" for turn in turns),
+            "spread",
+            *called,
+            "spread.result",
+        }
+        lines = [said.split()[0].partition("/")[2] for said in ledger.read_text().splitlines()]
+        assert set(lines) == {*turns, *called}
+        assert all(lines.count(task) == 1 for task in done & set(lines))
+
+
 def test_a_killed_worker_costs_one_attempt_and_is_named(site: Site, workload: Any, ledger: Path) -> None:
     site.up()
     with site.client() as client:

@@ -9,7 +9,7 @@ import os
 import time
 from pathlib import Path
 
-from headway import checkpoint, progress, task, workflow
+from headway import checkpoint, loop, progress, task, workflow
 
 #: Enough for any number of killed workers.
 RETRIES = 40
@@ -142,3 +142,20 @@ def nothing(number: int) -> int:
 @workflow
 def nothings(width: int) -> list[int]:
     return nothing.map(range(width))
+
+
+@task(cpu=1, retries=RETRIES)
+def turn(said: list[str]) -> list[str]:
+    """One more line, of whichever attempt made it; said[0] is the ledger."""
+    time.sleep(0.2)
+    return [*said, line(said[0])]
+
+
+@task(dynamic=True, cpu=1, retries=RETRIES)
+def spread(said: list[str]) -> list[list[str]]:
+    return turn.map([[said[0]]] * 3)
+
+
+@workflow
+def growing(ledger: str, turns: int) -> list[list[str]]:
+    return spread(loop(turn, [ledger], until=lambda said: len(said) > turns, limit=2 * turns))

@@ -355,6 +355,23 @@ def test_a_journal_has_dependencies_by_its_graphs() -> None:
     }  # fmt: skip
 
 
+def test_a_journal_of_tasks_that_called_tasks_knows_who_called_whom() -> None:
+    tasks = (
+        TaskSpec("a", "m:a", mapped=1, args=(Value("v"),), dynamic=True),
+        TaskSpec("b", "m:b", args=(Output("a"),), mapped=1),
+    )
+    names = ("a[0]", "a[0].2", "a[0].2.x[1]", "a[0].3", "b[0]")
+    told = [entry for name in names for entry in (offered(name), ended(name, 9, 1))]
+    found, _ = read(*told, graph=Workflow("w", tasks))
+    assert {one.task.id: one.task.after for one in found.jobs} == {
+        "r/a[0]": (),
+        "r/a[0].2": ("r/a[0]",),
+        "r/a[0].2.x[1]": ("r/a[0].2",),
+        "r/a[0].3": ("r/a[0].2",),
+        "r/b[0]": ("r/a[0]", "r/a[0].2", "r/a[0].2.x[1]", "r/a[0].3"),
+    }
+
+
 def test_a_journal_in_which_nothing_finished_is_refused() -> None:
     with pytest.raises(Invalid, match="nothing that finished is kept"):
         read(offered("a"))

@@ -20,61 +20,38 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class TaskFunction(Generic[P, R]):
-    """A function that a workflow runs as a task.
-
-    In a workflow a call gives a stand-in for the result; anywhere else it is the plain function.
+class Decorated(Generic[P, R]):
+    """What tasks and workflows have in common: a function with a name, that can be called, mapped and made to wait.
 
     Attributes:
         function: The function itself.
-        name: What its tasks are called.
-        options: What each attempt holds, and what happens when it fails.
+        name: What its tasks are called, or what stands before the names of its tasks.
     """
 
-    def __init__(self, function: Callable[P, R], name: str, options: TaskOptions) -> None:
+    what = ""
+
+    def __init__(self, function: Callable[P, R], name: str) -> None:
         functools.update_wrapper(self, function)
-        self.function, self.name, self.options = function, name, options
+        self.function, self.name = function, name
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        here = mode.get()
-        if isinstance(here, Trace):
-            return cast(R, here.call(self, self._signature(), args, kwargs))
-        if here == IN_PLACE:
-            return cast(R, self._in_place(args, kwargs))
-        return self.function(*args, **kwargs)
+        raise NotImplementedError
+
+    @property
+    def node(self) -> TaskOptions:
+        """Of the task that stands for it in a graph."""
+        raise NotImplementedError
 
     def after(self, *results: Any) -> After[P, R]:
-        """The task, to be called once these results are there too, though it does not take them.
+        """The same, to be called once these results are there too, though it does not take them.
 
         Args:
             results: What other tasks gave. The task's `rule` counts them like those it takes.
         """
         return After(self, results)
 
-    def _in_place(self, args: Any, kwargs: Mapping[str, Any], after: Sequence[Any] = ()) -> Any:
-        def run(*args: Any, **kwargs: Any) -> Any:
-            return run_in_place(self.function, args, kwargs)
-
-        return attempt(run, args, kwargs, self.options.rule, after)
-
-    def _map_in_place(
-        self, iterables: Sequence[Any], constants: Mapping[str, Any], after: Sequence[Any] = ()
-    ) -> Any:
-        if not iterables:
-            raise Invalid(
-                f"task {self.name!r}: .map() has nothing to iterate over", hint="write task.map(items)"
-            )
-        gone = next((source for source in iterables if isinstance(source, Missing)), None)
-        if gone is not None:
-            return gone
-        try:
-            together = list(zip(*iterables, strict=True))
-        except ValueError as error:
-            raise Invalid(f"task {self.name!r}: .map() over lists of different length: {error}") from None
-        return [self._in_place(items, constants, after) for items in together]
-
     def map(self, *iterables: Any, **constants: Any) -> list[R]:
-        """One task for each item.
+        """One call for each item.
 
         Args:
             iterables: Iterated together, like `zip`, and of one length. A list, or the result of a task that
@@ -86,11 +63,76 @@ class TaskFunction(Generic[P, R]):
             return cast("list[R]", here.map(self, self._signature(), iterables, constants))
         return cast("list[R]", self._map_in_place(iterables, constants))
 
+    def _body(self, args: Any, kwargs: Mapping[str, Any]) -> Any:
+        """What one call of it comes to where nothing is traced."""
+        raise NotImplementedError
+
+    def _in_place(self, args: Any, kwargs: Mapping[str, Any], after: Sequence[Any] = ()) -> Any:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            return self._body(args, kwargs)
+
+        return attempt(run, args, kwargs, self.node.rule, after)
+
+    def _map_in_place(
+        self, iterables: Sequence[Any], constants: Mapping[str, Any], after: Sequence[Any] = ()
+    ) -> Any:
+        if not iterables:
+            raise Invalid(
+                f"{self.what} {self.name!r}: .map() has nothing to iterate over",
+                hint=f"write {self.what}.map(items)",
+            )
+        gone = next((source for source in iterables if isinstance(source, Missing)), None)
+        if gone is not None:
+            return gone
+        try:
+            together = list(zip(*iterables, strict=True))
+        except ValueError as error:
+            raise Invalid(
+                f"{self.what} {self.name!r}: .map() over lists of different length: {error}"
+            ) from None
+        return [self._in_place(items, constants, after) for items in together]
+
     def _signature(self) -> Signature:
         found = self.__dict__.get("_read")
         if found is None:
-            found = self.__dict__["_read"] = Signature(self.function, f"task {self.name!r}")
+            found = self.__dict__["_read"] = Signature(self.function, f"{self.what} {self.name!r}")
         return cast(Signature, found)
+
+    def __repr__(self) -> str:
+        return f"<{self.what} {self.name}>"
+
+
+class TaskFunction(Decorated[P, R]):
+    """A function that a workflow runs as a task.
+
+    In a workflow a call gives a stand-in for the result; anywhere else it is the plain function.
+
+    Attributes:
+        options: What each attempt holds, and what happens when it fails.
+    """
+
+    what = "task"
+
+    def __init__(self, function: Callable[P, R], name: str, options: TaskOptions) -> None:
+        super().__init__(function, name)
+        self.options = options
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        here = mode.get()
+        if isinstance(here, Trace):
+            return cast(R, here.call(self, self._signature(), args, kwargs))
+        if here == IN_PLACE:
+            return cast(R, self._in_place(args, kwargs))
+        return self.function(*args, **kwargs)
+
+    @property
+    def node(self) -> TaskOptions:
+        return self.options
+
+    def _body(self, args: Any, kwargs: Mapping[str, Any]) -> Any:
+        if self.options.dynamic:  # what it calls are tasks, and the first that fails is its error
+            return _drawn_in_place(self.function, args, kwargs)
+        return run_in_place(self.function, args, kwargs)
 
     def __reduce__(self) -> Any:
         """By name where that leads here, else by value: a task may be a global of a function that travels."""
@@ -99,52 +141,58 @@ class TaskFunction(Generic[P, R]):
             return names.by_name, tuple(key.split(":", 1))
         return TaskFunction, (self.function, self.name, self.options)
 
-    def __repr__(self) -> str:
-        return f"<task {self.name}>"
-
 
 class After(Generic[P, R]):
-    """A task that also waits for results which it does not take."""
+    """A task or a workflow that also waits for results which it does not take."""
 
-    def __init__(self, task: TaskFunction[P, R], results: Sequence[Any]) -> None:
-        self._task, self._results = task, results
+    def __init__(self, what: Decorated[P, R], results: Sequence[Any]) -> None:
+        self._what, self._results = what, results
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         here = mode.get()
         if isinstance(here, Trace):
-            with here.behind(self._results, f"task {self._task.name!r}"):
-                return self._task(*args, **kwargs)
-        return cast(R, self._task._in_place(args, kwargs, self._results))
+            with here.behind(self._results, f"{self._what.what} {self._what.name!r}"):
+                return self._what(*args, **kwargs)
+        return cast(R, self._what._in_place(args, kwargs, self._results))
 
     def map(self, *iterables: Any, **constants: Any) -> list[R]:
         """As `task.map`; each item waits for these results."""
         here = mode.get()
         if isinstance(here, Trace):
-            with here.behind(self._results, f"task {self._task.name!r}"):
-                return self._task.map(*iterables, **constants)
-        return cast("list[R]", self._task._map_in_place(iterables, constants, self._results))
+            with here.behind(self._results, f"{self._what.what} {self._what.name!r}"):
+                return self._what.map(*iterables, **constants)
+        return cast("list[R]", self._what._map_in_place(iterables, constants, self._results))
 
 
-class WorkflowFunction(Generic[P, R]):
+class WorkflowFunction(Decorated[P, R]):
     """A function whose body says which task gets which result.
 
     Called plainly it runs in place, like any function. `.run()` runs it through the engine in this process,
-    `.submit()` on a service, `.simulate()` under a virtual clock.
+    `.submit()` on a service, `.simulate()` under a virtual clock. Called in another workflow, its tasks are that one's.
     """
 
+    what = "workflow"
+
     def __init__(self, function: Callable[P, R], name: str, options: WorkflowOptions) -> None:
-        functools.update_wrapper(self, function)
-        self.function, self.name, self.options = function, name, options
+        super().__init__(function, name)
+        self.options = options
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         self._check(args, kwargs)
-        if isinstance(mode.get(), Trace):  # a workflow in a workflow: its tasks are the outer one's
+        here = mode.get()
+        if isinstance(here, Trace):  # a workflow in a workflow: its tasks are the outer one's
+            with here.inside(self.name):
+                return self.function(*args, **kwargs)
+        if here == IN_PLACE:  # in another one's body
             return self.function(*args, **kwargs)
-        if mode.get() == IN_PLACE:  # in another one's body
-            return self.function(*args, **kwargs)
-        with entered(IN_PLACE), collecting():
-            result = self.function(*args, **kwargs)
-        return cast(R, plain(result))
+        return cast(R, self._body(args, kwargs))
+
+    @property
+    def node(self) -> TaskOptions:
+        return _WORKFLOW_NODE
+
+    def _body(self, args: Any, kwargs: Mapping[str, Any]) -> Any:
+        return _drawn_in_place(self.function, args, kwargs)
 
     def trace(self, *args: Any, **kwargs: Any) -> Traced:
         """The graph for these arguments. Runs the workflow's body, and none of its tasks.
@@ -195,26 +243,28 @@ class WorkflowFunction(Generic[P, R]):
             if not holds_future(value):
                 signature.check(name, wanted, value)
 
-    def _signature(self) -> Signature:
-        found = self.__dict__.get("_read")
-        if found is None:
-            found = self.__dict__["_read"] = Signature(self.function, f"workflow {self.name!r}")
-        return cast(Signature, found)
-
     def __reduce__(self) -> Any:
         key = names.key_of(self.function)
         if key is not None:
             return names.by_name, tuple(key.split(":", 1))
         return WorkflowFunction, (self.function, self.name, self.options)
 
-    def __repr__(self) -> str:
-        return f"<workflow {self.name}>"
+
+#: A workflow that is mapped stands in the graph as a task that draws its body's tasks as soon as its item is there.
+_WORKFLOW_NODE = TaskOptions(dynamic=True)
 
 
 def _api() -> Any:
     """`headway.api`, which stands above this room: found by name, and only when it is asked for."""
     names.alias_main()
     return importlib.import_module("headway.api")
+
+
+def _drawn_in_place(function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any]) -> Any:
+    """Run a body that calls tasks: they run in place, and the first error is raised when all have ended."""
+    with entered(IN_PLACE), collecting():
+        result = function(*args, **kwargs)
+    return plain(result)
 
 
 def run_in_place(function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any]) -> Any:
@@ -256,14 +306,23 @@ def task(function: Any = None, /, **options: Any) -> Any:
             "zone != eu-1 and gpu_type in (a100, h100)"), restart (what an attempt needs before it goes on from a
             checkpoint; learned if not said), variants (ways to run it, of which one is chosen
             in its turn: [dict(gpu=1, estimate="10min"), dict(cpu=16, estimate="2h")]), rule (what must be true of how those
-            before it ended: all_success if not said, all_done, one_failed, none_failed, none_skipped), name.
+            before it ended: all_success if not said, all_done, one_failed, none_failed, none_skipped), dynamic (its body
+            runs in a worker, and the tasks that it calls join the run: what it returns is their result), name.
 
     Raises:
         Invalid: An unknown option, or a value that makes no sense; both name the task.
     """
-    return _decorate(
-        "task", function, options, lambda f, name, who: TaskFunction(f, name, task_options(who, options))
-    )
+
+    def make(f: Any, name: str, who: str) -> TaskFunction[..., Any]:
+        read = task_options(who, options)
+        if read.dynamic and inspect.iscoroutinefunction(f):
+            raise Invalid(
+                f"{who} is dynamic and async, but its body only calls tasks: nothing in it can be awaited",
+                hint="write `def`; the tasks that it calls may be async",
+            )
+        return TaskFunction(f, name, read)
+
+    return _decorate("task", function, options, make)
 
 
 @overload

@@ -21,6 +21,7 @@ TASK_OPTIONS = (
     "cpu", "memory", "gpu", "estimate", "priority", "retries", "timeout", "at_most_once", "resources", "disk", "network",
     "rates", "where", "variants", "name", "restart", "gang", "within", "rule",
     *attributes.OPTIONS,
+    "dynamic",
 )  # fmt: skip
 #: What each variant may say of its own; what it leaves out is as beside `variants`.
 VARIANT_OPTIONS = (
@@ -49,6 +50,7 @@ class TaskOptions:
     cost: int = 0
     cache: Cache | None = None
     environment: Environment | None = None
+    dynamic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,9 @@ def task_options(who: str, given: Mapping[str, Any]) -> TaskOptions:
         cost = attributes.read_cost(given.get("cost", 0))
         cache = read_cache(given)
         environment = attributes.read_environment(given)
+        dynamic = _dynamic(given.get("dynamic", False), gang)
+        if dynamic and cache is not None:
+            raise Invalid("it cannot be dynamic and have a cache", hint="give one to the tasks that it calls")
     except Invalid as error:
         raise Invalid(f"{who}: {error.message}", hint=error.hint) from None
     return TaskOptions(
@@ -110,6 +115,7 @@ def task_options(who: str, given: Mapping[str, Any]) -> TaskOptions:
         cost,
         cache,
         environment,
+        dynamic,
     )
 
 
@@ -200,6 +206,14 @@ def _rule(given: Any, gang: bool) -> str:
     if gang and given != RULES[0]:
         raise Invalid(f"it cannot be a gang and have rule={given!r}", hint="drop one of the two")
     return str(given)
+
+
+def _dynamic(given: Any, gang: bool) -> bool:
+    if not isinstance(given, bool):
+        raise Invalid(f"dynamic={given!r} is not True or False")
+    if given and gang:
+        raise Invalid("it cannot be a gang and dynamic", hint="let it call a mapped task that is a gang")
+    return given
 
 
 def _within(given: Any) -> tuple[str, ...]:

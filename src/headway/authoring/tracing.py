@@ -29,6 +29,8 @@ from headway.errors import Invalid
 if TYPE_CHECKING:
     from headway.authoring.bundle import Bundle
 
+#: Letters of a name, before it is numbered.
+_NAME_MOST = 100
 #: In a plain call of a workflow its tasks run in place.
 IN_PLACE = "in place"
 #: What a call of a task means here: note it in this trace, run it in place, or (None) just call the function.
@@ -86,6 +88,8 @@ class Trace:
     #: On which condition the calls noted now run, and after which tasks.
     condition: When | None = None
     after: tuple[str, ...] = ()
+    #: What stands before the names of the tasks noted now: `prep.` in the body of a workflow that was called here.
+    prefix: str = ""
     _used: dict[str, int] = field(default_factory=dict)
     _keys: dict[tuple[str, Any], str] = field(default_factory=dict)
     _by_function: dict[int, str] = field(default_factory=dict)
@@ -146,6 +150,36 @@ class Trace:
         args = self._iterated(who, [self._source(who, source) for source in iterables])
         constant = tuple((key, self.arg(value, who)) for key, value in constants.items())
         return self._spec(name, options, result, shell=command, args=args, kwargs=constant, mapped=len(args))
+
+    def loop(
+        self, turn: Callable[..., Any], body: Any, start: Any, until: Callable[[Any], Any], limit: int
+    ) -> Future:
+        """Note a loop: one dynamic task, that calls the turns."""
+        for function in (body.function, until):  # they travel with the run's sources
+            if names.key_of(function) is not None:
+                self._function(function, body.name)
+        return self._turn(body.name, turn, body, start, until, limit, 0)
+
+    def _turn(
+        self,
+        name: str,
+        turn: Callable[..., Any],
+        body: Any,
+        value: Any,
+        until: Callable[[Any], Any],
+        limit: int,
+        done: int,
+    ) -> Future:
+        said = {"body": body, "until": until, "limit": limit, "done": done}
+        who = f"the loop over {body.name!r}"
+        return self._spec(
+            name,
+            TaskOptions(dynamic=True),
+            body._signature().returns,
+            function=self._function(turn, "turn"),
+            args=(self.arg(value, who),),
+            kwargs=tuple((key, self.arg(one, who)) for key, one in said.items()),
+        )
 
     # ── arguments ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -232,7 +266,7 @@ class Trace:
 
         self.functions[steps.PICK] = steps.pick
         return self._spec(
-            f"{future.output.task}-part",
+            f"{self._bare(future)}-part",
             TaskOptions(),
             future.type,
             function=steps.PICK,
@@ -279,7 +313,7 @@ class Trace:
         if not any(holds_future(result) for result in results) and results[0] is None and results[1] is None:
             return None
         return self._spec(
-            f"{asked.output.task}-result",
+            f"{self._bare(asked)}-result",
             TaskOptions(rule="none_failed"),
             Parameter.empty,
             function=steps.TAKE,
@@ -306,11 +340,24 @@ class Trace:
             raise Invalid(
                 f"{who}: .after() is given no result", hint="pass what a task gave: f.after(g(x))()"
             )
-        self.after = tuple(names)
+        before, self.after = self.after, tuple({**dict.fromkeys(self.after), **names})
         try:
             yield
         finally:
-            self.after = ()
+            self.after = before
+
+    @contextmanager
+    def inside(self, name: str) -> Iterator[None]:
+        """Calls noted in the with block are those of a workflow called here: its name stands before theirs."""
+        before, self.prefix = self.prefix, f"{self._unique(name)}."
+        try:
+            yield
+        finally:
+            self.prefix = before
+
+    def _bare(self, future: Future) -> str:
+        """The name of the future's task as it is called here."""
+        return future.output.task.removeprefix(self.prefix)
 
     # ── nodes ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -324,7 +371,7 @@ class Trace:
     ) -> Future:
         key = self._function(task.function, task.name)
         return self._spec(
-            task.name, task.options, returns, function=key, args=args, kwargs=kwargs, mapped=mapped
+            task.name, task.node, returns, function=key, args=args, kwargs=kwargs, mapped=mapped
         )
 
     def _spec(
@@ -351,6 +398,7 @@ class Trace:
                 within=options.within if mapped else (),
                 after=self.after,
                 rule=options.rule,
+                dynamic=options.dynamic,
                 when=self.condition,
                 deadline=options.deadline,
                 cost=options.cost,
@@ -362,8 +410,10 @@ class Trace:
         return Future(self, Output(name), mapped=mapped > 0, type=returns)
 
     def _unique(self, name: str) -> str:
-        """`train`, then `train-2`, `train-3`, …"""
-        name = re.sub(r"[^\w.\-]", "", name).lstrip(".-")[:100] or "task"
+        """`train`, then `train-2`, `train-3`, …; in a workflow that was called `prep.train`."""
+        name = self.prefix + (re.sub(r"[^\w.\-]", "", name).lstrip(".-") or "task")
+        if len(name) > _NAME_MOST:  # deep in workflows: what tells it apart stands at the end
+            name = f"{name[:20]}..{name[22 - _NAME_MOST :]}"
         while True:
             count = self._used[name] = self._used.get(name, 0) + 1
             if count == 1:

@@ -95,6 +95,7 @@ class Call(Model):
     environment: EnvironmentModel | None = None
     variants: list[VariantModel] = Field(default_factory=list)
     within: list[str] = Field(default_factory=list)
+    dynamic: bool = False
     path: int = 0
     behind: int = 0
 

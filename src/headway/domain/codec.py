@@ -53,6 +53,7 @@ _TASK_FIELDS = (
     "name", "function", "shell", "args", "kwargs", "mapped", "demand", "estimate", "priority", "retry",
     "timeout", "at_most_once", "where", "restart", "variants", "gang", "within", "after", "rule", "when",
     *attributes.FIELDS,
+    "dynamic",
 )  # fmt: skip
 _WHEN_FIELDS = ("task", "be")
 _VARIANT_FIELDS = ("demand", "estimate", "where")
@@ -250,6 +251,7 @@ def _spec_to_json(spec: TaskSpec) -> dict[str, Any]:
         ("restart", None),
         ("gang", False),
         ("rule", RULES[0]),
+        ("dynamic", False),
     )
     if spec.after:
         tree["after"] = list(spec.after)
@@ -323,6 +325,7 @@ def _spec_from_json(tree: Any, where: str) -> TaskSpec:
         rule=_text(fields.get("rule", RULES[0]), f"{where}.rule"),
         when=_when_from_json(fields.get("when"), f"{where}.when"),
         **attributes.from_json(fields, where),
+        dynamic=_flag(fields.get("dynamic", False), f"{where}.dynamic"),
     )
 
 
@@ -463,6 +466,13 @@ def _check_spec(workflow: Workflow, spec: TaskSpec, values: Mapping[str, Ref] | 
             f"{who} is a gang, but is not mapped", hint="the items of a map are the members of a gang"
         )
     attributes.check(spec, who)
+    if spec.dynamic and spec.cache is not None:
+        raise Invalid(f"{who} cannot be dynamic and have a cache", hint="give one to the tasks that it calls")
+    if spec.dynamic and (spec.gang or spec.shell is not None):
+        raise Invalid(
+            f"{who} cannot be dynamic and {'a gang' if spec.gang else 'a shell task'}",
+            hint="let it call such a task",
+        )
     if spec.within and not spec.gang:
         raise Invalid(f"{who} says within, but is no gang", hint="add gang, or say where")
     if spec.rule not in RULES:

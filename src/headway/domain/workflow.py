@@ -164,6 +164,7 @@ class TaskSpec:
         cost: Price of an hour that an attempt of it runs, in milli-units of whatever money the author counts in.
         environment: What an attempt finds around it, or None for what the worker has.
         cache: Under what an earlier result is as good, or None if it always runs.
+        dynamic: What its body calls joins the run as soon as it has ended (`domain.growth`), and gives its result.
         gang: Of a mapped task: its items are a gang (`domain.task.Gang`), and `within` is what must be the same for all.
     """
 
@@ -191,6 +192,7 @@ class TaskSpec:
     cost: int = 0
     cache: Cache | None = None
     environment: Environment | None = None
+    dynamic: bool = False
 
     @property
     def ways(self) -> tuple[Variant, ...]:

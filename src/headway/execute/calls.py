@@ -74,7 +74,7 @@ class Toolbox:
         import base64
         import json
 
-        if ref.kind == "json":
+        if ref.kind in ("json", "graph"):
             data = json.dumps(ref.data, ensure_ascii=False).encode("utf-8", "surrogatepass")
         else:
             data = base64.b64decode(ref.data) if blob is None else blob
@@ -82,6 +82,13 @@ class Toolbox:
             raise Invalid(
                 leak, hint="return what was made with it, or secret(...) itself, which is only its name"
             )
+
+    def keep(self, ref: Ref, blob: bytes | None) -> None:
+        """A value that tasks called by a dynamic one will be given: on disk when this returns, if it is large."""
+        if self.keyring.masker:
+            self._refuse_leak(ref, blob)
+        if blob is not None:
+            self._blobs.put(blob, expect=ref.data)
 
     def expect_end(self, grace: float) -> None:
         """The task is being told to end and will be killed after `grace` seconds."""
@@ -117,6 +124,7 @@ class PreparedCall:
         self.variables: Mapping[str, str] = around.get("variables", {})
         self.cwd: str = around.get("cwd", "")
         self.secrets: Mapping[str, str] = around.get("secrets", {})
+        self._dynamic: bool = call["dynamic"]
         self.timed = call["timeout"] is not None
         #: Threads that numeric libraries may use, by variant.
         self.threads = [max(1, -(-way["demand"]["cpu"] // 1000)) for way in call["variants"] or (call,)]
@@ -127,11 +135,15 @@ class PreparedCall:
             self._function = self._tools.function(*self._key)
         return self._arguments.bind(item, inputs)
 
-    def run(self, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """The user's code; what it raises comes through."""
+    def run(self, task: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """The user's code; what it raises comes through. `task` is the id of the task that calls."""
         if self._shell is not None:
             return self._run_shell(self._shell, args, kwargs)
         assert self._function is not None, "bind comes before run"
+        if self._dynamic:
+            from headway.authoring.growing import grow
+
+            return grow(self._function, task.partition("/")[2], args, kwargs, self._tools.keep)
         value = self._function(*args, **kwargs)
         if type(value) is CoroutineType:
             import asyncio

@@ -140,7 +140,7 @@ class Runner:
                 self._say_gang(gang)
             args, kwargs = call.bind(position, inputs)
             with use(context):
-                value = call.run(args, kwargs)
+                value = call.run(task, args, kwargs)
             interrupts.disarm()
         except BaseException as error:
             interrupts.disarm()

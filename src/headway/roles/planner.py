@@ -28,10 +28,11 @@ from headway.core.runs import Offer, Plan, Runs, refuse_impossible
 from headway.core.runs.schedules import Schedules
 from headway.domain.codec import arg_to_json as tree_of
 from headway.domain.codec import ref_from_json, ref_to_json, workflow_from_json
+from headway.domain.growth import GRAPH, Growth, growth_from_json
 from headway.domain.resources import Node
 from headway.domain.results import Ref
 from headway.domain.units import SECOND
-from headway.domain.workflow import Workflow, parents
+from headway.domain.workflow import TaskSpec, parents
 from headway.errors import Conflict, HeadwayError, Invalid, NotFound
 from headway.journal.records import Document
 from headway.roles import recurring
@@ -127,12 +128,26 @@ class Planner:
     def _report(self, now: int, row: ReportRow, node: str) -> None:
         value = row.value
         if row.what == "finished":
-            value = [value[0], ref_from_json(value[1])]
+            took, ref = value
+            if ref.get("kind") == GRAPH:
+                try:
+                    value = [took, self._growth(ref.get("data"))]
+                except Invalid as error:
+                    value = [took, str(error)]
+            else:
+                value = [took, ref_from_json(ref)]
         if (
             self.runs.report(row.task, row.attempt, row.what, row.at, value, now, node)
             and row.what not in UNENDED
         ):
             self.tally.attempt(row.what, value[0] if value else 0)
+
+    def _growth(self, tree: Any) -> Growth:
+        """What a dynamic task called, checked as a submission is."""
+        growth = growth_from_json(tree)
+        if self.nodes:
+            refuse_impossible(growth.workflow, [self.nodes[name] for name in sorted(self.nodes)])
+        return growth
 
     def _schedule(self, now: int, body: ScheduleBody) -> None:
         for node, row in body.ended:
@@ -266,7 +281,7 @@ class Planner:
         """The call of one workflow node, in the protocol's form."""
         workflow, spec, values, bundle = self.runs.call(key)
         run = key.partition("/")[0]
-        lies = self._behind_of(run, workflow)[spec.name]
+        lies = self._behind_of(key, workflow.weight)
         return Call(
             run=run,
             name=spec.name,
@@ -291,20 +306,31 @@ class Planner:
             environment=environment_to_model(spec.environment),
             variants=[variant_to_model(variant) for variant in spec.variants],
             within=list(spec.within),
+            dynamic=spec.dynamic,
             path=lies.path,
             behind=lies.weight,
         )
 
-    def _behind_of(self, run: str, workflow: Workflow) -> dict[str, Behind]:
-        """What lies behind each node of a run's graph, by the estimates that were said; a map counts as one task."""
-        found = self._behind.get(run)
-        if found is None or len(found) != len(workflow.tasks):
-            place = {spec.name: index for index, spec in enumerate(workflow.tasks)}
-            after = [[place[name] for name in parents(spec)] for spec in workflow.tasks]
-            takes = [UNKNOWN if spec.estimate is None else spec.estimate for spec in workflow.tasks]
-            lies = behind(after, takes, [workflow.weight] * len(takes))
-            found = self._behind[run] = dict(zip(place, lies, strict=True))
-        return found
+    def _behind_of(self, key: str, weight: int) -> Behind:
+        """What lies behind a node of a run's graph, by the estimates that were said; a map counts as one task.
+
+        Behind what a dynamic task called lies, too, what lies behind that task.
+        """
+        run, _, name = key.partition("/")
+        found = self._behind.setdefault(run, {})
+        missing: list[tuple[list[TaskSpec], str | None]] = []
+        caller: str | None = name
+        while caller is not None and caller not in found:  # several levels after a restart
+            together, caller = self.runs.drawn_with(f"{run}/{caller}")
+            missing.append((together, caller))
+        for together, caller in reversed(missing):
+            beyond = found[caller] if caller is not None else Behind()
+            place = {spec.name: index for index, spec in enumerate(together)}
+            after = [[place[name] for name in parents(spec)] for spec in together]
+            takes = [UNKNOWN if spec.estimate is None else spec.estimate for spec in together]
+            for named, lies in zip(place, behind(after, takes, [weight] * len(takes)), strict=True):
+                found[named] = Behind(lies.path + beyond.path, lies.weight + beyond.weight)
+        return found[name]
 
     def _archive(self, now: int, plan: Plan, step: Step) -> None:
         """Write down runs that ended; forget the oldest beyond what listings keep at hand."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 import zlib
 from typing import Any
 
-from headway.core.runs import caching, flow
+from headway.core.runs import caching, flow, growing
 from headway.core.runs.graph import Step
 from headway.core.runs.run import UNACKED, Run
 from headway.core.runs.states import LIVE
+from headway.domain.growth import Growth
 from headway.domain.results import Ref
 from headway.domain.units import show_time
 from headway.domain.workflow import Retry
@@ -42,7 +43,7 @@ def report(run: Run, step: Step, row: int, attempt: int, what: str, at: int, val
     """
     if what == "returned":
         return True
-    if run.state[row] not in LIVE:
+    if run.state[row] not in LIVE or (run.groups and row in run.groups):
         if what == "cancelled" and run.flags[row] & UNACKED:
             run.flags[row] &= ~UNACKED
             return True
@@ -74,9 +75,12 @@ def _ended(
     if what == "finished":
         run.ended_at[row] = at
         run.started[row] = run.started[row] or at - took
-        flow.finish(run, step, row, detail if isinstance(detail, Ref) else Ref(*detail))
-        if spec.cache is not None:
-            caching.remember(run, step, row, run.result[row], now)
+        if isinstance(detail, Growth | str):
+            _called(run, step, row, attempt, took, detail, now)
+        else:
+            flow.finish(run, step, row, detail if isinstance(detail, Ref) else Ref(*detail))
+            if spec.cache is not None:
+                caching.remember(run, step, row, run.result[row], now)
         return
     run.flags[row] &= ~UNACKED
     _remember(run, row, attempt, what, took)
@@ -107,6 +111,18 @@ def _ended(
         lost(run, step, row, attempt, True, now, remember=False)
 
 
+def _called(run: Run, step: Step, row: int, attempt: int, took: int, growth: Growth | str, now: int) -> None:
+    """A dynamic task called others, or (text) what is no graph. That would be so again: it is not tried again."""
+    run.ended_at[row] = 0
+    wrong = growth if isinstance(growth, str) else growing.grow(run, step, row, growth, now)
+    if wrong is None:
+        return
+    _remember(run, row, attempt, "failed", took)
+    message = f"the tasks that it called cannot run: {wrong}"
+    run.errors[row] = {"type": "Invalid", "message": message, "traceback": ""}
+    _give_up(run, step, row, "fail", now)
+
+
 def lost(
     run: Run, step: Step, row: int, attempt: int, started: bool, now: int, *, remember: bool = True
 ) -> bool:
@@ -120,6 +136,8 @@ def lost(
         False if the attempt was known to have ended.
     """
     if run.state[row] not in LIVE or (remember and attempt <= run.fence[row]):
+        return False
+    if run.groups and row in run.groups:  # its attempt made it: what it called is what runs
         return False
     started = started or (run.attempt[row] == attempt and run.started[row] > 0)
     run.fence[row] = max(attempt, run.fence[row])

@@ -6,12 +6,23 @@ run's agenda (complete steps, lengths that may be known) and worked off in `sett
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from headway.core.runs import caching, gates
 from headway.core.runs.graph import ALL, ITEM, Step
 from headway.core.runs.run import AFTER_MOST, EMPTY, GATHER_MOST, KNOWN, OFFERED, UNACKED, Run
-from headway.core.runs.states import CANCELLED, DEAD, FAILED, FINISHED, LIVE, RERUNNABLE, UNKNOWN, WAITING
+from headway.core.runs.states import (
+    CANCELLED,
+    DEAD,
+    FAILED,
+    FINISHED,
+    LIVE,
+    RERUNNABLE,
+    STATES,
+    UNKNOWN,
+    WAITING,
+)
 from headway.domain.results import Ref
 from headway.domain.rules import GO, SKIP
 from headway.domain.workflow import ListOf, Output, Value
@@ -37,11 +48,16 @@ def begin(run: Run, now: int) -> None:
         step.items, step.rows = length, length or 1
         step.base = run.grow(step.rows)
     run.recount()
-    for step in run.steps:
+    start(run, run.steps, now)
+
+
+def start(run: Run, steps: Sequence[Step], now: int) -> None:
+    """Offer what is ready of steps that are new."""
+    for step in steps:
         if step.items == 0:
             _finish_empty(run, step, now)
     settle(run, now)
-    for step in run.steps:
+    for step in steps:
         if step.items and not step.blocked:
             free(run, step, run.rows_of(step))
     settle(run, now)
@@ -183,13 +199,7 @@ def finish(run: Run, step: Step, row: int, ref: Ref) -> None:
     """Record the result and free what waited for it."""
     run.set(step, row, "finish")
     run.result[row] = ref
-    if (
-        run.flags[row] & UNACKED
-    ):  # cancelled, retried, and yet the first attempt made it: the new offer must go
-        withdraw(run, step, row, "it has finished")
-    run.flags[row] &= ~(OFFERED | KNOWN)
-    run.offers.pop((step.index, row), None)
-    run.errors.pop(row, None)
+    attempt_made_it(run, step, row)
     step.left -= 1
     for number, kind in step.children:
         child = run.steps[number]
@@ -204,6 +214,17 @@ def finish(run: Run, step: Step, row: int, ref: Ref) -> None:
         run.agenda.append(("complete", step))
     elif not step.depth % RENEW and step.children:
         look_ahead(run, step, row, renew=True)
+
+
+def attempt_made_it(run: Run, step: Step, row: int) -> None:
+    """No offer of the row stands any more, and no error."""
+    if (
+        run.flags[row] & UNACKED
+    ):  # cancelled, retried, and yet the first attempt made it: the new offer must go
+        withdraw(run, step, row, "it has finished")
+    run.flags[row] &= ~(OFFERED | KNOWN)
+    run.offers.pop((step.index, row), None)
+    run.errors.pop(row, None)
 
 
 def end(run: Run, step: Step, row: int, what: str, reason: str, now: int, *, unwanted: bool = False) -> None:
@@ -224,6 +245,8 @@ def end(run: Run, step: Step, row: int, what: str, reason: str, now: int, *, unw
         run.progress.pop(row, None)
         withdraw(run, step, row, reason)
         heirs = [(child, there, "skip") for child, there in _heirs(run, step, row)]
+        if run.groups and row in run.groups:
+            heirs += [(child, there, what) for child, there in run.rows_in(run.groups[row])]
         stack.extend(reversed(heirs))
 
 
@@ -266,6 +289,9 @@ def settle(run: Run, now: int) -> None:
         if what == "recall":
             _recall(run, now)
             continue
+        if what == "ripe":
+            _ripen(run, step.owner, now)
+            continue
         for number, kind in step.children:
             child = run.steps[number]
             if kind == ALL:
@@ -286,6 +312,49 @@ def settle(run: Run, now: int) -> None:
         if not step.depth % RENEW and step.children and step.items:
             look_ahead(run, step, step.base + step.rows - 1, renew=True)
     run.agenda.clear()
+
+
+def _ripen(run: Run, row: int, now: int) -> None:
+    """All that a dynamic task called has ended, and so does the task: as a run of it would."""
+    group = run.groups[row]
+    step = run.steps[group.step]
+    if group.live or run.state[row] not in LIVE:
+        return
+    run.ended_at[row] = now
+    for code, what in ((FAILED, "fail"), (UNKNOWN, "lose"), (CANCELLED, "cancel")):
+        for other in run.steps[group.first : group.last]:
+            found = run.state.find(code, other.base, other.base + other.rows)
+            if found >= 0:
+                run.errors[row] = _passed_on(run, other, found)
+                end(run, step, row, what, run.errors[row]["message"], now)
+                return
+    if isinstance(group.result, Output):
+        from_step = run.names[group.result.task]
+        result = run.ref(from_step.base)
+        if result is None:
+            message = f"{run.id_of(from_step, from_step.base)}, whose result it returned, was skipped"
+            run.errors[row] = {"type": "Skipped", "message": message, "traceback": ""}
+            end(run, step, row, "skip", message, now, unwanted=True)
+            return
+    else:
+        assert isinstance(group.result, Value), "a growth's result is checked when it comes"
+        result = run.values[group.result.key]
+    finish(run, step, row, result)
+
+
+def _passed_on(run: Run, step: Step, row: int) -> dict[str, Any]:
+    """The error of a dynamic task, of which this task failed; through many levels it stays that of the last."""
+    error = run.errors.get(row)
+    if error is not None and row in run.groups:
+        return error
+    who, state = run.id_of(step, row), STATES[run.state[row]]
+    if error is None:
+        return {"type": state.capitalize(), "message": f"{who}, which it called, is {state}", "traceback": ""}
+    return {
+        "type": error["type"],
+        "message": f"{who}, which it called, is {state}: {error['message']}",
+        "traceback": "",
+    }
 
 
 def _ask(run: Run, step: Step, now: int) -> None:
@@ -332,6 +401,8 @@ def _grow(run: Run, step: Step, now: int) -> None:
     if length == 0:
         _finish_empty(run, step, now)
     else:
+        if step.owner >= 0:
+            run.groups[step.owner].live += length
         run.set(step, step.base, "expand")
         step.base, step.rows, step.left = run.grow(length), length, length
         run.count_waits(step)
@@ -419,9 +490,14 @@ def rerun(run: Run, now: int) -> int:
     for step, row in chosen:
         run.set(step, row, "rerun")
         run.flags[row] &= ~gates.UNWANTED
+        run.errors.pop(row, None)
+        if row in run.groups:  # its own attempt was good: what it called runs again
+            run.set(step, row, "grow")
+            run.ended_at[row] = 0
+            run.agenda.append(("ripe", run.steps[run.groups[row].first]))
+            continue
         # The scheduler may have forgotten the task, and then counts its attempts from 1 again.
         run.ended_at[row] = run.started[row] = run.took[row] = run.fence[row] = run.attempt[row] = 0
-        run.errors.pop(row, None)
         run.tries.pop(row, None)
         if step.spec.gang:
             run.tries.pop(step.base, None)

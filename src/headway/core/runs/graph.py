@@ -10,9 +10,10 @@ mapped step one for each item as soon as their number is known. There are three 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from headway.domain.growth import Growth
 from headway.domain.rules import RULES
 from headway.domain.workflow import Arg, ListOf, Output, TaskSpec, Workflow, outputs_of
 
@@ -50,6 +51,8 @@ class Step:
     left: int = 1
     blocked: int = 0
     doomed: bool = False
+    #: The row of the dynamic task that called it, -1 of what was submitted.
+    owner: int = -1
 
     @property
     def mapped(self) -> bool:
@@ -71,12 +74,45 @@ class Step:
         return self.spec.mapped > 0 and bool(self.items)
 
 
+@dataclass(slots=True)
+class Group:
+    """What one dynamic task called: the steps from `first` to before `last`.
+
+    Attributes:
+        step: Of the dynamic task.
+        level: 1 if that was submitted, one more each time a grown task grows.
+        growth: As it came.
+        result: Where the result of the dynamic task is found, by names in the run.
+        live: Rows that have not ended.
+    """
+
+    step: int
+    first: int
+    last: int
+    level: int
+    growth: Growth
+    result: Arg
+    live: int = 0
+
+
 def build(workflow: Workflow) -> tuple[list[Step], dict[str, Step]]:
     """The steps in the workflow's order, and by name."""
     steps: list[Step] = []
     names: dict[str, Step] = {}
-    for index, spec in enumerate(workflow.tasks):
-        step = Step(index, spec)
+    add_steps(workflow.tasks, steps, names)
+    return steps, names
+
+
+def add_steps(
+    tasks: Sequence[TaskSpec], steps: list[Step], names: dict[str, Step], *, owner: int = -1, depth: int = 0
+) -> None:
+    """Put more nodes behind those there are; they may wait for one another only.
+
+    Args:
+        depth: Of those that wait for nothing.
+    """
+    for index, spec in enumerate(tasks, len(steps)):
+        step = Step(index, spec, owner=owner, depth=depth)
         edges, some = _edges(spec, names)
         step.parents = tuple(edges.items())
         for parent, kind in step.parents:
@@ -93,7 +129,6 @@ def build(workflow: Workflow) -> tuple[list[Step], dict[str, Step]]:
             step.items = 1
         steps.append(step)
         names[spec.name] = step
-    return steps, names
 
 
 def _edges(spec: TaskSpec, names: dict[str, Step]) -> tuple[dict[int, int], dict[int, list[int]]]:

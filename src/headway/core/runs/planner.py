@@ -104,7 +104,8 @@ class Runs:
     def report(
         self, task: str, attempt: int, what: str, at: int, value: Any, now: int, node: str = ""
     ) -> bool:
-        """Take one row of an executor's report (`bus.messages.ReportRow`; a finished value is [took, Ref]).
+        """Take one row of an executor's report (`bus.messages.ReportRow`; a finished value is [took, Ref],
+        of a dynamic task that called others [took, Growth], or [took, what is wrong with it]).
 
         Args:
             node: Whose executor it is.
@@ -247,8 +248,19 @@ class Runs:
         """What all tasks of one node of a graph share: workflow, node, the literals it takes, the bundle."""
         run_id, _, name = key.partition("/")
         run = self._get(run_id)
-        spec = run.workflow[name]
+        spec = run.names[name].spec
         return run.workflow, spec, {value: run.values[value] for value in values_of(spec)}, run.bundle
+
+    def drawn_with(self, key: str) -> tuple[list[TaskSpec], str | None]:
+        """The nodes of the graph that came with this one, and which one called them; None if they were submitted."""
+        run_id, _, name = key.partition("/")
+        run = self._get(run_id)
+        owner = run.names[name].owner
+        if owner < 0:
+            return list(run.workflow.tasks), None
+        group = run.groups[owner]
+        together = [step.spec for step in run.steps[group.first : group.last]]
+        return together, run.steps[group.step].spec.name
 
     # ── views ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -422,7 +434,8 @@ def _offer(run: Run, step: Step, row: int, not_before: int) -> Offer | None:
         priority=spec.priority,
         weight=workflow.weight,
         estimate=spec.estimate,
-        release=run.submitted,
+        # What a task frees is preferred to its siblings: a level further down counts as a microsecond earlier.
+        release=max(run.submitted - step.depth, 0),
         deadline=workflow.due(spec, run.submitted),
         after=tuple(run.id_of(*parent) for parent in waits_for),
         at_most_once=spec.at_most_once,

@@ -8,7 +8,7 @@ from typing import Any
 
 from headway.core.runs import gates
 from headway.core.runs.caching import Kept
-from headway.core.runs.graph import ALL, ITEM, Step, build
+from headway.core.runs.graph import ALL, ITEM, Group, Step, build
 from headway.core.runs.states import (
     CANCELLED,
     DEAD,
@@ -53,7 +53,8 @@ class Run:
 
     __slots__ = (
         "agenda", "attempt", "bundle", "cached", "cancelled", "counts", "earlier", "edits", "ended", "ended_at", "error",
-        "errors", "fence", "flags", "hosts", "id", "kept", "names", "node", "notices", "offers", "paused", "priced", "progress",
+        "errors", "fence", "flags", "groups", "hosts", "id", "kept", "names", "node", "notices", "offers", "paused", "priced",
+        "progress",
         "recalls", "result", "spent", "started", "state", "steps", "submitted", "took", "touched", "tries", "values",
         "waits", "withdrawn", "workflow",
     )  # fmt: skip
@@ -100,6 +101,7 @@ class Run:
         self.kept: Kept | None = None
         #: Rows of tasks with a cache that are ready, and of which it is not known yet whether they must run.
         self.recalls: list[tuple[Step, int]] = []
+        self.groups: dict[int, Group] = {}  # by the row of the dynamic task that called them
         # what the next drain takes
         self.notices: list[list[Any]] = []
         self.offers: dict[tuple[int, int], int] = {}  # (step, row) -> not before
@@ -129,11 +131,20 @@ class Run:
         if after < 0:
             raise ImpossibleMove(before, what, self.id_of(step, row))
         self.state[row] = after
+        if step.owner >= 0:
+            self._count_live(step, before, after)
         self.counts[before] -= 1
         if after != EXPANDED:
             self.counts[after] += 1
             if after > QUEUED:
                 self.touched[step.index, row] = None
+
+    def _count_live(self, step: Step, before: int, after: int) -> None:
+        """Keep the count of live rows of what a dynamic task called; with the last one it ends too."""
+        group = self.groups[step.owner]
+        group.live += (after in LIVE) - (before in LIVE)
+        if not group.live:
+            self.agenda.append(("ripe", step))
 
     def put_on(self, row: int, node: str) -> None:
         """Note where the newest attempt runs."""
@@ -176,6 +187,12 @@ class Run:
             for row in self.rows_of(step):
                 yield step, row
 
+    def rows_in(self, group: Group) -> Iterator[tuple[Step, int]]:
+        """Every row of what a dynamic task called."""
+        for step in self.steps[group.first : group.last]:
+            for row in self.rows_of(step):
+                yield step, row
+
     def ref(self, row: int) -> Ref | None:
         """The result of a row; one read from a snapshot becomes a `Ref` when it is first asked for."""
         value: Any = self.result[row]
@@ -214,6 +231,8 @@ class Run:
             parent = self.steps[number]
             if not parent.left:
                 continue
+            if parent.spec.dynamic and (kind != ITEM or state[parent.base + index] != FINISHED):
+                return None  # when its attempt has ended, its result may still be to come
             if kind == ITEM:
                 if state[parent.base + index] != FINISHED:
                     found.append((parent, parent.base + index))
@@ -265,13 +284,24 @@ class Run:
         """Work all counters out again from the states: after a restore, and after a retry."""
         self.counts = [self.state.count(code) for code in range(len(STATES))]
         for step in self.steps:
-            low, high = step.base, step.base + step.rows
-            step.left = step.rows - self.state.count(FINISHED, low, high)
-            alls = [self.steps[parent] for parent, kind in step.parents if kind == ALL]
-            step.blocked = sum(1 for parent in alls if parent.left)
-            step.doomed = any(self.has_dead(parent) for parent in self.dooming(step, alls))
-            if step.items is not None and step.left:
-                self.count_waits(step)
+            self.recount_step(step)
+        for group in self.groups.values():
+            group.live = self.live_of(group)
+
+    def recount_step(self, step: Step) -> None:
+        """Work its counters out from the states of its own rows and its parents'."""
+        low, high = step.base, step.base + step.rows
+        step.left = step.rows - self.state.count(FINISHED, low, high)
+        alls = [self.steps[parent] for parent, kind in step.parents if kind == ALL]
+        step.blocked = sum(1 for parent in alls if parent.left)
+        step.doomed = any(self.has_dead(parent) for parent in self.dooming(step, alls))
+        if step.items is not None and step.left:
+            self.count_waits(step)
+
+    def live_of(self, group: Group) -> int:
+        """How many rows of what a dynamic task called have not ended, counted."""
+        own = self.steps[group.first : group.last]
+        return sum(self.state.count(code, step.base, step.base + step.rows) for step in own for code in LIVE)
 
     def dooming(self, step: Step, alls: list[Step]) -> list[Step]:
         """Of the parents on ALL edges those whose failure skips the step: under a rule only its condition."""
@@ -313,6 +343,11 @@ class Run:
             for row in self.rows_of(step):
                 self._check_row(step, row)
         assert covered == len(self.state), f"{story}: rows without a step"
+        for row, group in self.groups.items():
+            who = self.id_of(self.steps[group.step], row)
+            assert group.live == self.live_of(group), f"{story}: {who} counts what it called"
+            assert (self.state[row] in LIVE) == bool(group.live), f"{story}: {who} and what it called"
+            assert self.state[row] not in (WAITING, QUEUED), f"{story}: {who} would run again"
         assert bool(self.ended) != bool(self.live), f"{story}: ended {self.ended} with {self.live} live tasks"
 
     def _check_row(self, step: Step, row: int) -> None:

@@ -27,6 +27,8 @@ TABLE = {
     (WAITING, "ready"): QUEUED,
     (WAITING, "expand"): EXPANDED,
     **{(state, "start"): RUNNING for state in LIVE},
+    # a dynamic task: its attempt is over, and it runs on as long as the tasks that it called
+    **{(state, "grow"): RUNNING for state in LIVE},
     **{(state, "finish"): FINISHED for state in LIVE},
     **{(state, "fail"): FAILED for state in LIVE},
     **{(state, "cancel"): CANCELLED for state in LIVE},

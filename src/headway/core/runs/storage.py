@@ -5,8 +5,10 @@ from __future__ import annotations
 from array import array
 from typing import Any
 
+from headway.core.runs import growing
 from headway.core.runs.run import Run
 from headway.domain.codec import ref_from_json, ref_to_json, workflow_from_json, workflow_to_json
+from headway.domain.growth import growth_from_json, growth_to_json
 from headway.domain.results import Ref
 
 _COLUMNS = ("started", "ended_at", "took", "attempt", "fence", "node")
@@ -18,7 +20,7 @@ def save(run: Run) -> dict[str, Any]:
     tree: dict[str, Any] = {
         "id": run.id,
         "workflow": workflow_to_json(run.workflow),
-        "values": {key: ref_to_json(ref) for key, ref in run.values.items()},
+        "values": {key: ref_to_json(ref) for key, ref in growing.submitted_values(run).items()},
         "bundle": run.bundle,
         "submitted": run.submitted,
         "ended": run.ended,
@@ -30,6 +32,7 @@ def save(run: Run) -> dict[str, Any]:
         "state": _digits(run.state),
         "flags": _digits(run.flags),
         "hosts": run.hosts,
+        "groups": [[group.step, row, growth_to_json(group.growth)] for row, group in run.groups.items()],
         "result": [_result_row(value) for value in run.result],
         "offers": [[*key, not_before] for key, not_before in run.offers.items()],
         "withdrawn": run.withdrawn.copy(),
@@ -52,6 +55,11 @@ def load(tree: dict[str, Any]) -> Run:
     run.ended, run.cancelled, run.error = tree["ended"], tree["cancelled"], tree["error"]
     run.cached = {row: (task, made) for row, task, made in tree.get("cached", ())}
     run.spent = tree.get("spent", 0)  # not in what was saved before there were prices
+    for step_index, row, growth in tree.get("groups", ()):  # not in snapshots of before there were any
+        # The name of the item that grew is asked for: its step must know where its rows lie.
+        owner = run.steps[step_index]
+        owner.base, owner.rows, owner.items = tree["steps"][step_index]
+        growing.attach(run, owner, row, growth_from_json(growth))
     for step, (base, rows, items) in zip(run.steps, tree["steps"], strict=True):
         step.base, step.rows, step.items = base, rows, items
     run.state = bytearray(tree["state"].encode().translate(_FROM_DIGIT))

@@ -154,7 +154,7 @@ def _cost(run: Run, step: Step, row: int) -> int:
 
 def notes(run: Run, step: Step, row: int) -> list[str]:
     """What the graph adds to an answer to `why`, in sentences: the scheduler does not know of it."""
-    found: list[str] = []
+    found = _called(run, step, row)
     error, due = run.errors.get(row), steering.due(run, step, row)
     if row in run.cached:
         task, made = run.cached[row]
@@ -166,6 +166,24 @@ def notes(run: Run, step: Step, row: int) -> list[str]:
         found.append(f"ended {show_time(abs(late))} {'after' if late > 0 else 'before'} its deadline")
     if step.spec.cost and (cost := _cost(run, step, row)):
         found.append(f"has cost {show_money(cost)}, at {show_milli(step.spec.cost)} an hour")
+    return found
+
+
+def _called(run: Run, step: Step, row: int) -> list[str]:
+    """Who called the task, if a dynamic one did, and what a dynamic task called."""
+    found: list[str] = []
+    if step.owner >= 0:
+        caller = run.steps[run.groups[step.owner].step]
+        found.append(f"was called by {run.id_of(caller, step.owner)}")
+    if (group := run.groups.get(row)) is not None:
+        rows = list(run.rows_in(group))
+        live = [run.id_of(*other) for other in rows if run.state[other[1]] in LIVE]
+        left = (
+            f"{len(live)} of them have not ended, the first is {live[0]}"
+            if live
+            else "all of them have ended"
+        )
+        found.append(f"its body called {len(rows)} tasks: {left}")
     return found
 
 

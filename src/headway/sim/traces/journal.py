@@ -7,8 +7,9 @@ workflow says. Tasks that did not finish are left out, and so is what was offere
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Protocol
 
@@ -28,6 +29,9 @@ from headway.domain.workflow import Output, TaskSpec, Workflow, parents
 from headway.errors import Invalid
 from headway.sim.cluster import Cluster
 from headway.sim.trace import Job, Trace
+
+#: The index of an item, at the end of its name.
+_ITEM = re.compile(r"\[\d+\]\Z")
 
 
 class Recorded(Protocol):
@@ -104,11 +108,12 @@ def read(recorded: Recorded, since: int | None = None) -> tuple[Trace, Cluster]:
     for name, length in took.items():
         if name in inside:
             graph = graphs.get(inside[name].run)
-            after = _after(name, graph, siblings)
+            after = _after(name, graph, siblings, took)
             task = replace(inside[name], after=after)
             # Which variant it ran as is not among the events: each takes what was said of it, else the same.
             durations = tuple(length if v.estimate is None else v.estimate for v in task.variants)
-            cost = 0 if graph is None else graph[_spec_of(name)[1]].cost
+            spec = _node(graph, _spec_of(name)[1])
+            cost = 0 if spec is None else spec.cost
             jobs.append(Job(task, durations[0] if durations else length, durations, cost))
     if not jobs or not nodes:
         raise Invalid(
@@ -121,17 +126,30 @@ def read(recorded: Recorded, since: int | None = None) -> tuple[Trace, Cluster]:
 def _spec_of(task: str) -> tuple[str, str]:
     """Run and name of the node of the graph: of `run/score[3]` that is `score`."""
     run, _, name = task.partition("/")
-    return run, name.partition("[")[0]
+    return run, _ITEM.sub("", name)
+
+
+def _node(workflow: Workflow | None, name: str) -> TaskSpec | None:
+    """A node that was submitted; None of a task that a dynamic one called."""
+    try:
+        return None if workflow is None else workflow[name]
+    except KeyError:
+        return None
 
 
 def _after(
-    task: str, workflow: Workflow | None, siblings: dict[tuple[str, str], list[str]]
+    task: str,
+    workflow: Workflow | None,
+    siblings: dict[tuple[str, str], list[str]],
+    took: Collection[str],
 ) -> tuple[str, ...]:
     run, name = _spec_of(task)
     if workflow is None:
         return ()
     found: dict[str, None] = {}
-    spec = workflow[name]
+    spec = _node(workflow, name)
+    if spec is None:  # what it takes is not among the events, who called it is
+        return _caller(run, name, took)
     for parent in parents(spec):
         ids = siblings.get((run, parent), [])
         index = task.partition("[")[2]
@@ -139,7 +157,24 @@ def _after(
         if index and mine in ids and item_by_item(spec, parent):
             ids = [mine]
         found.update(dict.fromkeys(ids))
+        if workflow[parent].dynamic:  # its result came from those that it called
+            under = tuple(f"{one}." for one in ids)
+            found.update(dict.fromkeys(other for other in took if other.startswith(under)))
     return tuple(found)
+
+
+def _caller(run: str, name: str, took: Collection[str]) -> tuple[str, ...]:
+    """The task that called this one, by its name: `train.fit` and `train.2` by `train`, `train.3` by `train.2`."""
+    stem, _, last = name.rpartition(".")
+    if last.isdigit():
+        before = (f"{run}/{stem}.{int(last) - 1}.until", f"{run}/{stem}.{int(last) - 1}")
+        if (earlier := next((one for one in before if one in took), None)) is not None:
+            return (earlier,)
+    while stem:
+        if f"{run}/{stem}" in took:
+            return (f"{run}/{stem}",)
+        stem = stem.rpartition(".")[0]
+    return ()
 
 
 def item_by_item(spec: TaskSpec, parent: str) -> bool:

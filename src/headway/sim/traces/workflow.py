@@ -64,6 +64,8 @@ def read(
         length = durations.get(spec.name, spec.estimate)
         if length is None:
             notes.append(f"nobody says how long {spec.name} takes: reckoned as {show_time(UNKNOWN)}")
+        if spec.dynamic:
+            notes.append(f"what {spec.name} calls is not known before the run: reckoned as nothing")
         if spec.mapped:
             counts[spec.name] = _count(spec, values, counts, items, notes)
         takes = UNKNOWN if length is None else length
