@@ -76,6 +76,15 @@ def test_late_reports_of_its_attempt_and_the_loss_of_its_node_change_nothing() -
     assert table.states() == {"a": "running", "a.x": "queued"}
 
 
+def test_what_priced_tasks_that_were_called_have_cost_stands_with_the_run() -> None:
+    table = Table(spec("a", dynamic=True))
+    assert table.view()["cost"] is None
+    table.offered()
+    table.report("a", value=growth("a", spec("x", cost=3_600_000)))
+    table.report("a.x", value=[2_000_000, ONE])
+    assert table.view()["cost"] == 2_000_000, "two seconds at 3,600 an hour, in millionths"
+
+
 def test_a_cancelled_one_takes_with_it_what_it_called() -> None:
     table = Table(spec("a", dynamic=True), spec("b"))
     table.offered()

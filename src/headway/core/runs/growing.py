@@ -67,6 +67,7 @@ def attach(run: Run, step: Step, row: int, growth: Growth) -> Group:
     result = _argument(growth.workflow.result, names, own) if growth.workflow.result is not None else None
     assert result is not None, "a growth has a result"
     run.values.update((own + key, ref) for key, ref in growth.values.items())
+    run.priced = run.priced or any(spec.cost for spec in tasks)
     first = len(run.steps)
     add_steps(tasks, run.steps, run.names, owner=row, depth=step.depth + 1)
     group = Group(step.index, first, len(run.steps), level_of(run, step), growth, result)
