@@ -26,7 +26,7 @@ _PATHS = ("state", "secrets.folder")
 #: Of `node.disk`: what is free where the state folder is.
 AUTO = -1
 #: Tables of named rows, each as plain as the file has it: what they mean is `headway.core.standing`'s to say.
-TABLES = ("tenants", "preemption", "speeds", "sites", "windows", "rates")
+TABLES = ("tenants", "preemption", "speeds", "sites", "windows", "rates", "pools")
 DISCIPLINES = ("strict", "skip", "backfill", "easy")
 
 

@@ -49,6 +49,7 @@ SHAPES = (
     {"variants": ({"gpu": 1, "seconds": 1}, {"cpu": 2, "seconds": 5})},
     {"variants": ({"cpu": 3}, {"cpu": 1, "gpu": 0.5, "where": "zone == b"}, {"cpu": 0, "seconds": 40})},
     {"cpu": 1, "rates": {"tokens": 3}}, {"cpu": 0.5, "rates": {"tokens": 1, "calls": 1}}, {"cpu": 1, "rates": {"calls": 1}},
+    {"cpu": 1, "rates": {"pool:db": 1}}, {"cpu": 0.5, "rates": {"pool:db": 2, "tokens": 1}},
 )  # fmt: skip
 ORDERS = (
     "fcfs", "srpt", "priority > srpt", "priority > fcfs", "priority", "priority > weighted_remaining",
@@ -418,6 +419,10 @@ class EngineMachine(RuleBasedStateMachine):
     @rule(tenant=st.sampled_from(["ada", "bob", "cyd"]), quota=st.sampled_from(QUOTAS))
     def set_quota(self, tenant: str, quota: Quota | None) -> None:
         self.apply(ev.QuotaSet(tenant, quota))
+
+    @rule(slots=st.sampled_from([None, 0, 1, 2, 5]))
+    def set_pool(self, slots: int | None) -> None:
+        self.apply(ev.PoolSet("db", slots))
 
     @rule(rate=st.sampled_from(["tokens", "calls"]), limit=st.sampled_from(RATES))
     def set_rate(self, rate: str, limit: Rate | None) -> None:

@@ -328,6 +328,13 @@ class FakeScheduler:
     def rates(self) -> list[dict[str, Any]]:
         return [{"rate": name, **(limit or {})} for what, name, limit, *_ in self.calls if what == "rate"]
 
+    def pools(self) -> list[dict[str, Any]]:
+        return [{"pool": name, "slots": slots} for what, name, slots, *_ in self.calls if what == "pool"]
+
+    async def set_pool(self, pool: str, slots: int | None, by: str) -> dict[str, Any]:
+        self.calls.append(("pool", pool, slots, by))
+        return {"pool": pool}
+
     async def set_quota(self, tenant: str, quota: dict[str, Any] | None, by: str) -> dict[str, Any]:
         self.calls.append(("quota", tenant, quota, by))
         return {"tenant": tenant}

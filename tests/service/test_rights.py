@@ -21,7 +21,7 @@ EXPECTED = {
         GET /v1/runs  GET /v1/runs/{id}  GET /v1/runs/{id}/events  GET /v1/tasks  GET /v1/tasks/{run}/{name}
         GET /v1/tasks/{run}/{name}/why  GET /v1/tasks/{run}/{name}/logs  GET /v1/nodes  GET /v1/windows  GET /v1/policy
         HEAD /v1/blobs/{sha256}  GET /v1/blobs/{sha256}  GET /v1/version  GET /v1/health/live  GET /v1/health/ready
-        GET /v1/stats  GET /v1/events  GET /v1/tenants  GET /v1/rates  GET /v1/schedules  GET /v1/schedules/{name}
+        GET /v1/stats  GET /v1/events  GET /v1/tenants  GET /v1/rates  GET /v1/pools  GET /v1/schedules  GET /v1/schedules/{name}
         GET /v1/overrides  GET /v1/agents  GET /v1/metrics  GET /v1/whoami""",
     "submitter": """
         POST /v1/runs  POST /v1/runs/{id}/cancel  POST /v1/runs/{id}/retry  POST /v1/tasks/{run}/{name}/cancel
@@ -32,7 +32,8 @@ EXPECTED = {
         POST /v1/tasks/{run}/{name}/resume  PATCH /v1/tasks/{run}/{name}""",
     "operator": """
         POST /v1/windows  DELETE /v1/windows/{id}  POST /v1/overrides  DELETE /v1/overrides/{id}  PUT /v1/policy
-        PUT /v1/tenants/{name}/quota  DELETE /v1/tenants/{name}/quota  PUT /v1/rates/{name}  DELETE /v1/rates/{name}""",
+        PUT /v1/tenants/{name}/quota  DELETE /v1/tenants/{name}/quota  PUT /v1/rates/{name}  DELETE /v1/rates/{name}
+        PUT /v1/pools/{name}  DELETE /v1/pools/{name}""",
     "admin": """
         GET /v1/tokens  POST /v1/tokens  DELETE /v1/tokens/{name}  POST /v1/tokens/{name}/rotate  GET /v1/audit""",
 }

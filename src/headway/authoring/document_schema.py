@@ -21,10 +21,10 @@ _RETRY = {
 _OPTIONS: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("cpu", "memory", "gpu", "disk", "network", "estimate", "timeout", "restart", "deadline", "cost"), _AMOUNT),
     **dict.fromkeys(("resources", "rates", "env"), _AMOUNTS),
-    **dict.fromkeys(("priority", "retries"), _WHOLE),
+    **dict.fromkeys(("priority", "retries", "slots"), _WHOLE),
     **dict.fromkeys(("at_most_once", "gang", "dynamic"), _TRUTH),
     **dict.fromkeys(("cwd", "venv", "name"), _TEXT),
-    **dict.fromkeys(("where", "within"), _TEXTS),
+    **dict.fromkeys(("where", "within", "pool"), _TEXTS),
     "requirements": {"type": "array", "items": _TEXT},
     "cache": {"type": ["boolean", "number", "string"]},
     "version": {"type": ["integer", "string"]},

@@ -9,7 +9,7 @@ from typing import Any
 from headway.authoring import attributes
 from headway.authoring.caching import read_cache
 from headway.domain.codec import nearest
-from headway.domain.resources import Demand
+from headway.domain.resources import POOL, Demand
 from headway.domain.rules import RULES
 from headway.domain.task import MOST_VARIANTS, Variant
 from headway.domain.units import parse_milli, parse_time
@@ -19,13 +19,13 @@ from headway.errors import Invalid
 
 TASK_OPTIONS = (
     "cpu", "memory", "gpu", "estimate", "priority", "retries", "timeout", "at_most_once", "resources", "disk", "network",
-    "rates", "where", "variants", "name", "restart", "gang", "within", "rule",
+    "rates", "pool", "slots", "where", "variants", "name", "restart", "gang", "within", "rule",
     *attributes.OPTIONS,
     "dynamic",
 )  # fmt: skip
 #: What each variant may say of its own; what it leaves out is as beside `variants`.
 VARIANT_OPTIONS = (
-    "cpu", "memory", "gpu", "resources", "disk", "network", "rates", "estimate", "where",
+    "cpu", "memory", "gpu", "resources", "disk", "network", "rates", "pool", "slots", "estimate", "where",
 )  # fmt: skip
 WORKFLOW_OPTIONS = ("tenant", "weight", "name", "deadline")
 
@@ -126,7 +126,7 @@ def _variant(said: Mapping[str, Any]) -> Variant:
         memory=said.get("memory", 0),
         gpu=said.get("gpu", 0),
         other=_other(said),
-        rates=_rates(said.get("rates", {})),
+        rates={**_rates(said.get("rates", {})), **_pools(said)},
     )
     return Variant(demand, _time(said.get("estimate"), "estimate"), parse_where(said.get("where", [])))
 
@@ -234,7 +234,22 @@ def _other(given: Mapping[str, Any]) -> Mapping[str, Any]:
 def _rates(given: Any) -> Mapping[str, Any]:
     if not isinstance(given, Mapping) or not all(isinstance(name, str) and name for name in given):
         raise Invalid(f"rates={given!r} is not a dict of amounts", hint='write rates={"gpt-tokens": 2000}')
+    if pool := next((name for name in given if name.startswith(POOL)), None):
+        raise Invalid(f"{pool!r} is no rate", hint=f'write pool="{pool.removeprefix(POOL)}"')
     return given
+
+
+def _pools(said: Mapping[str, Any]) -> dict[str, int]:
+    """Slots of pools, as rates by the name that a pool has there."""
+    given, slots = said.get("pool", ()), said.get("slots", 1)
+    names = (given,) if isinstance(given, str) else given
+    if not isinstance(names, list | tuple) or not all(isinstance(one, str) and one for one in names):
+        raise Invalid(f"pool={given!r} is not the name of a pool", hint='write pool="db"')
+    if isinstance(slots, bool) or not isinstance(slots, int) or slots < 1:
+        raise Invalid(f"slots={slots!r} is not a whole number of at least 1", hint="write slots=2")
+    if slots != 1 and not names:
+        raise Invalid(f"slots={slots} of no pool", hint='say of which: pool="db"')
+    return {POOL + name: slots for name in names}
 
 
 def _time(value: Any, what: str) -> int | None:

@@ -1,4 +1,4 @@
-"""`tenants`, `rates`: who holds how much of what they may, and what is taken of rate-limited resources."""
+"""`tenants`, `rates`, `pools`: who holds how much of what they may, and what is taken of what all share."""
 
 from __future__ import annotations
 
@@ -80,6 +80,31 @@ def rates(output: OutputAs = Output.table, state_dir: StateDir = None) -> None:
     out.listing(views, columns, output, empty="no rates; write [rates.NAME] in headway.toml")
 
 
+def pools(output: OutputAs = Output.table, state_dir: StateDir = None) -> None:
+    """List pools: how many slots of something the whole cluster shares, how many are taken, and how many tasks wait.
+
+    Examples:
+
+        headway pools
+
+        headway pools -o jsonl
+    """
+    from headway.cli import output as out
+    from headway.domain.units import show_milli
+
+    with client_of(state_dir) as client:
+        views = client.pools()
+    for view in views:
+        view["cells"] = {
+            "pool": view["pool"],
+            "slots": show_milli(view["slots"]),
+            "used": show_milli(view["used"]),
+            "waiting": str(view["waiting"]),
+        }
+    columns = {"pool": "POOL", "slots": "SLOTS", "used": "TAKEN", "waiting": "WAITING"}
+    out.listing(views, columns, output, empty="no pools; write [pools.NAME] in headway.toml")
+
+
 def _amounts(named: Mapping[str, int]) -> str:
     from headway.domain.units import show_amount
 
@@ -88,5 +113,5 @@ def _amounts(named: Mapping[str, int]) -> str:
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (tenants, rates):
+    for command in (tenants, rates, pools):
         app.command(rich_help_panel="Look")(command)

@@ -285,6 +285,16 @@ class AsyncClient:
         found: list[View] = await self._ask(calls.rates())
         return found
 
+    async def pools(self) -> list[View]:
+        """Pools of slots that the whole cluster shares, and how many are used now."""
+        found: list[View] = await self._ask(calls.pools())
+        return found
+
+    async def set_pool(self, pool: str, slots: int | None) -> View:
+        """Change how many slots a pool has, or lift it with None."""
+        view: View = await self._ask(calls.set_pool(pool, slots))
+        return view
+
     async def set_quota(self, tenant: str, quota: View | None) -> View:
         """Change what a tenant may hold (as in `[tenants.NAME]`: `{"quota": {"gpu": 8}}`), or lift it with None."""
         view: View = await self._ask(calls.set_quota(tenant, quota))

@@ -198,6 +198,15 @@ def rates() -> Request:
     return _get("/v1/rates")
 
 
+def pools() -> Request:
+    return _get("/v1/pools")
+
+
+def set_pool(pool: str, slots: int | None) -> Request:
+    path = f"/v1/pools/{quote(pool, safe='')}"
+    return _send("DELETE", path) if slots is None else _send("PUT", path, {"slots": slots})
+
+
 def set_quota(tenant: str, quota: dict[str, Any] | None) -> Request:
     path = f"/v1/tenants/{quote(tenant, safe='')}/quota"
     return _send("DELETE", path) if quota is None else _send("PUT", path, quota)

@@ -12,6 +12,7 @@ from typing import Any
 
 from headway.core import events, explain, invariants, snapshot, stopping, switching, trains
 from headway.core.admission import gangs, limits, windows
+from headway.core.admission.slots import pools_view
 from headway.core.branches import depth_of
 from headway.core.capacity import learning
 from headway.core.decisions import Decision, Reason, Stop
@@ -29,7 +30,7 @@ from headway.core.state import Entry, Member, Move, State, refuse
 from headway.core.world import World
 from headway.domain.budget import Budget
 from headway.domain.override import Override
-from headway.domain.resources import Demand
+from headway.domain.resources import POOL, Demand
 from headway.domain.units import MILLI, SECOND
 from headway.errors import Invalid
 
@@ -112,6 +113,7 @@ class Engine:
             events.WindowCleared: self._window_cleared,
             events.QuotaSet: self._quota_set,
             events.RateSet: self._rate_set,
+            events.PoolSet: self._pool_set,
             events.OverrideApplied: self._override_applied,
             events.OverrideReverted: self._override_reverted,
         }
@@ -255,6 +257,10 @@ class Engine:
     def rates_view(self, now: int) -> list[dict[str, Any]]:
         """Every rate and what is taken of it, as plain JSON."""
         return limits.rates_view(self.world, now)
+
+    def pools_view(self) -> list[dict[str, Any]]:
+        """Every pool and how many of its slots are used, as plain JSON."""
+        return pools_view(self.world)
 
     def snapshot(self) -> dict[str, Any]:
         """The whole state as a tree of plain JSON."""
@@ -621,6 +627,13 @@ class Engine:
             self.world.stale += 1
             return
         self.world.gates.set_rate(event.rate, event.limit)
+        switching.relimit(self.world, now)
+
+    def _pool_set(self, event: events.PoolSet, now: int) -> None:
+        if event.slots is None and POOL + event.pool not in self.world.gates.slots:
+            self.world.stale += 1
+            return
+        self.world.gates.set_pool(event.pool, event.slots)
         switching.relimit(self.world, now)
 
     def _override_applied(self, event: events.OverrideApplied, now: int) -> None:

@@ -267,6 +267,14 @@ class RateSet:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolSet:
+    """How many slots a pool has from now on; None: it is not limited any more."""
+
+    pool: str
+    slots: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class OverrideApplied:
     """An override is in force until it expires or is reverted."""
 
@@ -304,6 +312,7 @@ Event = (
     | WindowCleared
     | QuotaSet
     | RateSet
+    | PoolSet
     | OverrideApplied
     | OverrideReverted
 )

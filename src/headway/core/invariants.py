@@ -319,6 +319,15 @@ def _check_gates(world: World) -> None:
     held: dict[str, dict[str, int]] = {name: {} for name in gates.accounts}
     used: dict[str, dict[str, int]] = {name: {} for name in gates.accounts}
     aside = dict.fromkeys(gates.windows, 0)
+    slots = dict.fromkeys(gates.slots, 0)
+    for shape in [lease.shape for lease in world.leases.values()] + [
+        claim.entry.shape for claim in world.claims.values()
+    ]:
+        for name, amount in shape.rates:
+            if name in slots:
+                slots[name] += amount
+    for name, shared in gates.slots.items():
+        assert shared.used == slots[name], f"{shared.key}: {shared.used} used, {slots[name]} are"
     for lease in world.leases.values():
         for name, amount in lease.shape.amounts if lease.owner in gates.accounts else ():
             held[lease.owner][name] = held[lease.owner].get(name, 0) + amount
@@ -352,7 +361,7 @@ def _check_gates(world: World) -> None:
         assert entry.shape.tenant == tenant, f"{story(entry)}: has a shape of {entry.shape.tenant!r}"
     for shape in world.queue.shapes:
         told = f"shape {shape.demand} of {shape.tenant!r}"
-        rated = any((name, "") in gates.windows for name, _ in shape.rates)
+        rated = any((name, "") in gates.windows or name in gates.slots for name, _ in shape.rates)
         limited = not shape.forms and (shape.tenant in gates.accounts or rated)
         assert shape.gated == limited, f"{told}: gated {shape.gated}"
         if shape.shut is not None:

@@ -429,7 +429,7 @@ class World:
         self.leases[lease.id] = lease
         space.leases[lease.id] = lease
         entry.shape.live += 1
-        if self.gates.accounts:
+        if self.gates.accounts or self.gates.slots:
             self.gates.hold(lease, 1)
         return lease
 
@@ -532,7 +532,7 @@ class World:
             shape.thirsty.pop(ident, None)
         if self.touched:
             self.touched.pop(ident, None)
-        if self.gates.accounts:
+        if self.gates.accounts or self.gates.slots:
             self.gates.hold(lease, -1)
         space.give(shape, lease.devices)
         self.nodes.changed(space, freed=True)

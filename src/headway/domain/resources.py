@@ -17,6 +17,9 @@ from headway.domain.units import (
 from headway.domain.where import Where, unmet
 from headway.errors import Invalid
 
+#: Before the name of a pool, among the rates of a demand: slots of it are held, and not taken in a time.
+POOL = "pool:"
+
 
 @dataclass(frozen=True, slots=True)
 class Demand:

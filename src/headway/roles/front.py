@@ -300,6 +300,14 @@ class SchedulerFront:
         """Every rate, and what is taken of it now."""
         return self._scheduler.engine.rates_view(self._loop.now())
 
+    def pools(self) -> list[View]:
+        """Every pool, and how many of its slots are used now."""
+        return self._scheduler.engine.pools_view()
+
+    async def set_pool(self, pool: str, slots: int | None, by: str) -> View:
+        """Change how many slots a pool has, or lift it."""
+        return await self._loop.call("pool", {"pool": pool, "slots": slots, "by": by})
+
     async def set_quota(self, tenant: str, quota: View | None, by: str) -> View:
         """Change what a tenant may hold, or lift it."""
         return await self._loop.call("quota", {"tenant": tenant, "quota": quota, "by": by})

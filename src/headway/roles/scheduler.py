@@ -296,6 +296,8 @@ class Scheduler:
                 return self._quota(now, body["tenant"], body["quota"])
             if item.kind == "rate":
                 return self._rate(now, body["rate"], body["limit"])
+            if item.kind == "pool":
+                return self._pool(now, body["pool"], body["slots"])
             if item.kind == "revert":
                 if body["id"].startswith(PAUSE):
                     target = body["id"].removeprefix(PAUSE)
@@ -326,6 +328,16 @@ class Scheduler:
         if limit is None and before is None:
             raise NotFound(f"there is no rate {rate!r}", hint="`headway rates` lists them")
         self.engine.apply(events.RateSet(rate, Rate.parse(limit) if limit is not None else None), now)
+        return shown() or before or {}
+
+    def _pool(self, now: int, pool: str, slots: int | None) -> dict[str, Any]:
+        def shown() -> dict[str, Any] | None:
+            return next((view for view in self.engine.pools_view() if view["pool"] == pool), None)
+
+        before = shown()
+        if slots is None and before is None:
+            raise NotFound(f"there is no pool {pool!r}", hint="`headway pools` lists them")
+        self.engine.apply(events.PoolSet(pool, slots), now)
         return shown() or before or {}
 
     def _window(self, now: int, body: dict[str, Any]) -> dict[str, Any]:

@@ -117,6 +117,9 @@ NEEDS: Mapping[str, Need] = MappingProxyType(
         "GET /v1/rates": Need(Role.viewer, Scope.everyone),
         "PUT /v1/rates/{name}": _STEER_ALL,
         "DELETE /v1/rates/{name}": _STEER_ALL,
+        "GET /v1/pools": Need(Role.viewer, Scope.everyone),
+        "PUT /v1/pools/{name}": _STEER_ALL,
+        "DELETE /v1/pools/{name}": _STEER_ALL,
         "GET /v1/policy": _READ_SOME,
         "PUT /v1/policy": _STEER_ALL,
         # The name of a blob is a secret as long as its content is: only who may read a view that names it can ask for it.

@@ -1,4 +1,4 @@
-"""Gates: what a task must pass besides finding a node. A quota of its tenant, and the rates it takes from.
+"""Gates: what a task must pass besides finding a node. A quota of its tenant, the rates it takes from, and pools of slots.
 
 Who would borrow gives way to who only wants its own, as in Kueue: however good its place in line, it does not take the
 last of a cohort's quota before one of those has tried.
@@ -22,8 +22,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headway.core.admission.quota import Account, Pool, ceiling, held_room, short, waiting_lender
 from headway.core.admission.rate import Window
+from headway.core.admission.slots import Slots
 from headway.domain.limits import Quota, Rate
+from headway.domain.resources import POOL
 from headway.domain.task import Task
+from headway.domain.units import MILLI
 
 if TYPE_CHECKING:
     from headway.core.queue import Queue, Shape
@@ -35,9 +38,9 @@ class Shut(NamedTuple):
 
     Attributes:
         key: Of the pool or window.
-        kind: `quota` or `rate`; `lender`: it would borrow what another waits for whose own it is; `never`: it asks for more
+        kind: `quota`, `rate` or `pool`; `lender`: it would borrow what another waits for whose own it is; `never`: it asks for more
             than the limit as it is; `behind`: another that ranks before it is short of the same.
-        name: Of the resource or rate; of the lender.
+        name: Of the resource, rate or pool; of the lender.
     """
 
     key: str
@@ -46,7 +49,7 @@ class Shut(NamedTuple):
 
 
 class Gates:
-    """All quotas and rates, what is used of them, and who is shut."""
+    """All quotas, rates and pools of slots, what is used of them, and who is shut."""
 
     def __init__(self) -> None:
         self.accounts: dict[str, Account] = {}
@@ -54,6 +57,8 @@ class Gates:
         self.rates: dict[str, Rate] = {}
         #: By rate and tenant; the tenant is empty for everybody's.
         self.windows: dict[tuple[str, str], Window] = {}
+        #: Pools of slots, by their name in a demand.
+        self.slots: dict[str, Slots] = {}
         #: Tenants that a rate names.
         self.capped: dict[str, None] = {}
         #: Shut shapes by key; a shape that has been opened meanwhile may still be named.
@@ -99,6 +104,12 @@ class Gates:
                 self.windows[name, tenant] = window
         self.capped = {tenant: None for one in self.rates.values() for tenant, _ in one.tenants}
 
+    def set_pool(self, name: str, slots: int | None) -> None:
+        """The pool has other slots; who holds them is to be counted anew (`recount`)."""
+        self.slots.pop(POOL + name, None)
+        if slots is not None:
+            self.slots[POOL + name] = Slots(name, slots * MILLI)
+
     def owner(self, task: Task) -> str:
         """The task's tenant, if its tasks have to have shapes of their own, else nothing."""
         tenant = task.tenant
@@ -115,6 +126,8 @@ class Gates:
             account.pool.taken = {}
         for window in self.windows.values():
             window.set_aside = 0
+        for pool in self.slots.values():
+            pool.used = 0
         for shape in shapes:
             self.know(shape)
         for lease in leases:
@@ -127,7 +140,9 @@ class Gates:
         if shape.forms:
             return  # it waits for a choice; what is chosen has gates
         account = self.accounts.get(shape.tenant)
-        shape.gated = account is not None or any((name, "") in self.windows for name, _ in shape.rates)
+        shape.gated = account is not None or any(
+            (name, "") in self.windows or name in self.slots for name, _ in shape.rates
+        )
         if account is not None:
             account.shapes[shape.id] = shape
 
@@ -135,6 +150,8 @@ class Gates:
 
     def hold(self, lease: Lease, sign: int) -> None:
         """The lease holds what it holds, or does no longer."""
+        if self.slots:
+            self._hold_slots(lease.shape, sign)
         account = self.accounts.get(lease.owner)
         if account is None:
             return
@@ -147,6 +164,8 @@ class Gates:
 
     def claim(self, shape: Shape, sign: int) -> None:
         """A place is being cleared for a task of the shape, or no longer; what it will take counts from now on."""
+        if self.slots:
+            self._hold_slots(shape, sign)
         account = self.accounts.get(shape.tenant)
         if account is not None:
             for name, amount in shape.amounts:
@@ -158,6 +177,14 @@ class Gates:
             window.set_aside += sign * amount
             if sign < 0:
                 self.stirred[key] = None
+
+    def _hold_slots(self, shape: Shape, sign: int) -> None:
+        for name, amount in shape.rates:
+            pool = self.slots.get(name)
+            if pool is not None:
+                pool.used += sign * amount
+                if sign < 0:
+                    self.stirred[pool.key] = None
 
     def pay(self, member: Member, now: int) -> None:
         """The attempt takes what it takes of rates."""
@@ -210,7 +237,22 @@ class Gates:
             before = self._before(queue, shape, key, shape.tenant) if strict else None
             if before is not None:
                 return Shut(key, "behind", before)
-        return self.out_of_rate(queue, shape, now)
+        return self.out_of_rate(queue, shape, now) or (
+            self._out_of_slots(queue, shape) if self.slots else None
+        )
+
+    def _out_of_slots(self, queue: Queue, shape: Shape) -> Shut | None:
+        """The first pool of which the shape's head cannot have the slots it wants, or None."""
+        for name, amount in shape.rates:
+            pool = self.slots.get(name)
+            if pool is None:
+                continue
+            if pool.used + amount > pool.amount:
+                return Shut(pool.key, "never" if amount > pool.amount else "pool", pool.name)
+            before = self._before(queue, shape, pool.key, None)
+            if before is not None:
+                return Shut(pool.key, "behind", pool.name)
+        return None
 
     def out_of_rate(self, queue: Queue, shape: Shape, now: int) -> Shut | None:
         """The first rate of which the shape's head cannot have what it takes, or None."""
@@ -229,7 +271,7 @@ class Gates:
             for other in self.shut.get(key, {}).values()
             if other.shut is not None
             and other.shut.key == key
-            and other.shut.kind in ("quota", "rate")
+            and other.shut.kind in ("quota", "rate", "pool")
             and other is not shape
             and tenant in (None, other.tenant)
         ]
@@ -352,11 +394,12 @@ class Gates:
             [[rate, tenant, *window.tree()] for (rate, tenant), window in self.windows.items()],
             list(self.stirred),
             self.next_window,
+            [[pool.name, pool.amount // MILLI] for pool in self.slots.values()],
         ]
 
     def fill(self, tree: list[Any]) -> None:
         """The reverse of `tree`."""
-        quotas, rates, windows, stirred, following = tree
+        quotas, rates, windows, stirred, following, *pools = tree
         self._build({name: Quota.from_tree(row) for name, row in quotas})
         for name, row in rates:
             self.set_rate(name, Rate.from_tree(row))
@@ -365,6 +408,8 @@ class Gates:
             window = self.windows[rate, tenant]
             window.ident, window.sums = ident, [list(kept) for kept in sums]
         self.stirred, self.next_window = dict.fromkeys(stirred), following
+        for name, slots in pools[0] if pools else ():
+            self.set_pool(name, slots)
 
 
 def _key(rate: str, tenant: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from headway.core.admission.gates import Gates, Shut
 from headway.core.admission.quota import Account, Pool, ceiling, room
-from headway.domain.resources import Demand
+from headway.domain.resources import POOL, Demand
 from headway.domain.units import show_amount, show_milli, show_time
 from headway.errors import Invalid
 
@@ -23,6 +23,10 @@ def told(gates: Gates, shape: Shape, why: Shut, now: int) -> dict[str, Any]:
             names = (name for name, _ in shape.needs if name in account.pool.size)
             return {**_quota(account, shape, next(names)), "lender": why.name}
         return _quota(account, shape, why.name)
+    for name, amount in shape.rates if gates.slots else ():
+        pool = gates.slots.get(name)
+        if pool is not None and pool.key == why.key:
+            return {"pool": pool.name, "asked": amount, "used": pool.used, "slots": pool.amount}
     return _rate(gates, shape, why, now)
 
 
@@ -66,6 +70,14 @@ def _rate(gates: Gates, shape: Shape, why: Shut, now: int) -> dict[str, Any]:
 
 def lines(limit: dict[str, Any]) -> list[str]:
     """The same as text."""
+    if "pool" in limit:
+        text = (
+            f"wants {show_milli(limit['asked'])} of pool {limit['pool']}: {show_milli(limit['used'])} of its "
+            f"{show_milli(limit['slots'])} slots are taken"
+        )
+        if limit["kind"] == "behind":
+            return [f"{text}; what ranks before it and wants more of them goes first"]
+        return [f"{text}; it wants more than there are" if limit["kind"] == "never" else text]
     if "rate" in limit:
         whose = f" of {limit['tenant']}" if limit["tenant"] else ""
         text = (
@@ -106,6 +118,9 @@ def lines(limit: dict[str, Any]) -> list[str]:
 def refuse_impossible(gates: Gates, task: str, tenant: str, demand: Demand) -> None:
     """Raises Invalid for a demand that takes from no known rate, or asks for more than a limit could ever give."""
     for name, amount in demand.rates:
+        if name.startswith(POOL):
+            _refuse_pool(gates, task, name.removeprefix(POOL), amount)
+            continue
         if (name, "") not in gates.windows:
             known = ", ".join(gates.rates) or "none"
             raise Invalid(
@@ -132,6 +147,21 @@ def refuse_impossible(gates: Gates, task: str, tenant: str, demand: Demand) -> N
                 f"{show_amount(name, most)}",
                 hint="ask for less, or have the quota raised",
             )
+
+
+def _refuse_pool(gates: Gates, task: str, name: str, amount: int) -> None:
+    pool = gates.slots.get(POOL + name)
+    if pool is None:
+        known = ", ".join(one.name for one in gates.slots.values()) or "none"
+        raise Invalid(
+            f"task {task!r} wants of pool {name!r}, which nobody has set",
+            hint=f"write [pools.{name}] and slots = 4 in headway.toml; there are: {known}",
+        )
+    if amount > pool.amount:
+        raise Invalid(
+            f"task {task!r} wants {show_milli(amount)} of pool {name!r}, which has {show_milli(pool.amount)} slots",
+            hint="ask for fewer slots, or have the pool enlarged",
+        )
 
 
 def tenants_view(world: World) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from headway.core.events import Event
+from headway.core.standing.pools import read as read_pools
 from headway.core.standing.preemption import read as read_preemption
 from headway.core.standing.rates import read as read_rates
 from headway.core.standing.sites import read as read_sites
@@ -31,6 +32,7 @@ READERS: dict[str, Callable[[Table, Table], list[Event]]] = {
     "sites": read_sites,
     "windows": read_windows,
     "rates": read_rates,
+    "pools": read_pools,
 }
 
 

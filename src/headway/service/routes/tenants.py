@@ -1,4 +1,4 @@
-"""`/v1/tenants` and `/v1/rates`: who may hold how much, and what may be taken of in a time."""
+"""`/v1/tenants`, `/v1/rates`, `/v1/pools`: who may hold how much, what may be taken of in a time, what all share."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ RATE_EXAMPLE = {
     "waiting": 0,
 }
 
+POOL_EXAMPLE = {"pool": "db", "slots": 4000, "used": 4000, "waiting": 12}
+
 Amount = int | float | str
 
 
@@ -55,6 +57,12 @@ class RateBody(Body):
     amount: Amount = Field(examples=[90000])
     per: Amount = Field(default="1min", examples=["1min"])
     tenants: dict[str, Amount] = Field(default_factory=dict)
+
+
+class PoolBody(Body):
+    """As in `[pools.NAME]` of `headway.toml`."""
+
+    slots: int = Field(ge=0, le=1_000_000, strict=True, examples=[4])
 
 
 @router.get(
@@ -109,3 +117,23 @@ async def set_rate(name: str, body: RateBody, ports: Ports, by: Principal) -> di
 )
 async def lift_rate(name: str, ports: Ports, by: Principal) -> dict[str, Any]:
     return await ports.scheduler.set_rate(name, None, by)
+
+
+@router.get("/pools", summary="List pools", responses={200: example([POOL_EXAMPLE], "In milli-slots.")})
+async def pools(ports: Ports) -> Response:
+    return JSONResponse(ports.scheduler.pools())
+
+
+@router.put(
+    "/pools/{name}", summary="Set a pool", responses={200: example(POOL_EXAMPLE, "In force from now on.")}
+)
+async def set_pool(name: str, body: PoolBody, ports: Ports, by: Principal) -> dict[str, Any]:
+    """Who holds a slot already, keeps it."""
+    return await ports.scheduler.set_pool(name, body.slots, by)
+
+
+@router.delete(
+    "/pools/{name}", summary="Lift a pool", responses={200: example(POOL_EXAMPLE, "As it was."), **MISSING}
+)
+async def lift_pool(name: str, ports: Ports, by: Principal) -> dict[str, Any]:
+    return await ports.scheduler.set_pool(name, None, by)
