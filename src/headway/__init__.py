@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from headway.authoring.loops import loop as loop
     from headway.authoring.secrets import secret as secret
     from headway.authoring.shell import shell as shell
+    from headway.authoring.waits import approval as approval
+    from headway.authoring.waits import signal as signal
     from headway.client import AsyncClient as AsyncClient
     from headway.client import Client as Client
     from headway.errors import HeadwayError as HeadwayError
@@ -28,11 +30,13 @@ _EXPORTS = {
     "Client": "headway.client",
     "HeadwayError": "headway.errors",
     "Retry": "headway.authoring.attributes",
+    "approval": "headway.authoring.waits",
     "checkpoint": "headway.authoring.context",
     "loop": "headway.authoring.loops",
     "progress": "headway.authoring.context",
     "secret": "headway.authoring.secrets",
     "shell": "headway.authoring.shell",
+    "signal": "headway.authoring.waits",
     "task": "headway.authoring.decorators",
     "variant": "headway.authoring.context",
     "when": "headway.authoring.branches",
@@ -44,11 +48,13 @@ __all__ = [
     "Client",
     "HeadwayError",
     "Retry",
+    "approval",
     "checkpoint",
     "loop",
     "progress",
     "secret",
     "shell",
+    "signal",
     "task",
     "variant",
     "when",

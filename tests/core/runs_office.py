@@ -18,6 +18,7 @@ from headway.domain.growth import Growth
 from headway.domain.results import Ref
 from headway.domain.rules import RULES
 from headway.domain.task import Task
+from headway.domain.waits import Wait
 from headway.domain.workflow import ListOf, Output, Retry, TaskSpec, Value, When, Workflow, outputs_of
 
 EXECUTORS = 3
@@ -156,7 +157,14 @@ class Office:
 
     def work(self) -> bool:
         """Start or end one attempt. False if nothing can move."""
+        asked = [view["id"] for view in self.runs.tasks_view("r", "waiting", limit=10_000)]
+        asked = [one for one in asked if (wait := self.runs.task_view(one)["wait"]) and wait["since"]]
+        if asked and self.chance.random() < 0.5:
+            self.runs.approve(asked[0], self.chance.random() < 0.5, "ada", "", self.now)
+            return True
         can = [p for p in self.placed.values() if p.running or all(a in self.finished for a in p.task.after)]
+        if not can and asked:
+            return True
         if not can:
             return False
         placed = self.chance.choice(can)
@@ -243,6 +251,7 @@ class Office:
         """Run until nothing moves; returns the run's view."""
         for _ in range(limit):
             self.now += 1
+            self.runs.tick(self.now)
             if self.chance.random() < 0.5:
                 self.take(self.plan())
             if not (self.work() if self.chance.random() < 0.5 else self.deliver()):
@@ -277,7 +286,7 @@ def random_workflow(seed: int, most: int = 8) -> tuple[Workflow, dict[str, Ref]]
     specs: list[TaskSpec] = []
     values = {f"v{n}": listing(n) for n in range(4)}
     for number in range(chance.randrange(1, most + 1)):
-        kind = chance.choice(("plain", "plain", "list", "map", "map", "zip"))
+        kind = chance.choice(("plain", "plain", "list", "map", "map", "zip", "wait"))
         names = [known.name for known in specs]
         lists = [name for name in names if name.endswith("list")]
         maps = [known.name for known in specs if known.mapped]
@@ -308,6 +317,11 @@ def random_workflow(seed: int, most: int = 8) -> tuple[Workflow, dict[str, Ref]]
                 after=tuple(chance.sample(names, min(len(names), chance.randrange(3)))),
                 when=When(chance.choice(flags), chance.random() < 0.5) if flags else None,
             )
+        if kind == "wait":
+            timeout = chance.choice((None, 40))
+            wait = Wait("approval", "?", timeout, chance.choice((None, "true")) if timeout else None)
+            after = tuple(chance.sample(names, min(len(names), 2)))
+            made = TaskSpec(f"t{number}flag", after=after, rule=made.rule, when=made.when, wait=wait)
         if not made.mapped and made.name == f"t{number}" and chance.random() < 0.4:
             made = replace(made, name=f"t{number}flag")
         specs.append(replace(made, dynamic=chance.random() < 0.2))

@@ -102,6 +102,15 @@ class FakePlanner:
     async def _of(self, target: str) -> dict[str, Any]:
         return await self.task(target) if "/" in target else await self.run(target)
 
+    async def approve(self, task: str, yes: bool, reason: str, by: str) -> dict[str, Any]:
+        await self.task(task)
+        self.calls.append(("approve", task, yes, reason, by))
+        return await self.task(task)
+
+    async def signal(self, run: str, name: str, value: Any, reason: str, by: str) -> dict[str, Any]:
+        self.calls.append(("signal", run, name, value, reason, by))
+        return {**await self.run(run), "answered": 0}
+
     async def retry(self, run: str, by: str) -> dict[str, Any]:
         self.calls.append(("retry", run, by))
         view = await self.run(run)

@@ -28,7 +28,8 @@ EXPECTED = {
         PUT /v1/blobs/{sha256}  PUT /v1/schedules/{name}  DELETE /v1/schedules/{name}  POST /v1/schedules/{name}/pause
         POST /v1/schedules/{name}/resume  POST /v1/schedules/{name}/backfill  DELETE /v1/schedules/{name}/backfill
         POST /v1/schedules/{name}/events
-        POST /v1/runs/{id}/pause  POST /v1/runs/{id}/resume  PATCH /v1/runs/{id}  POST /v1/tasks/{run}/{name}/pause
+        POST /v1/runs/{id}/pause  POST /v1/runs/{id}/signals/{name}  POST /v1/tasks/{run}/{name}/approve
+        POST /v1/runs/{id}/resume  PATCH /v1/runs/{id}  POST /v1/tasks/{run}/{name}/pause
         POST /v1/tasks/{run}/{name}/resume  PATCH /v1/tasks/{run}/{name}""",
     "operator": """
         POST /v1/windows  DELETE /v1/windows/{id}  POST /v1/overrides  DELETE /v1/overrides/{id}  PUT /v1/policy

@@ -23,6 +23,7 @@ from headway.authoring.options import TaskOptions, WorkflowOptions
 from headway.authoring.values import Encoded, encode, short
 from headway.domain.codec import validate_workflow
 from headway.domain.results import Ref
+from headway.domain.waits import Wait
 from headway.domain.workflow import Arg, DictOf, ListOf, Output, TaskSpec, Value, When, Workflow, outputs_of
 from headway.errors import Invalid
 
@@ -180,6 +181,10 @@ class Trace:
             args=(self.arg(value, who),),
             kwargs=tuple((key, self.arg(one, who)) for key, one in said.items()),
         )
+
+    def wait(self, name: str, wait: Wait, options: TaskOptions, result: Any) -> Future:
+        """Note an approval or a signal."""
+        return self._spec(name, options, result, wait=wait)
 
     # ── arguments ───────────────────────────────────────────────────────────────────────────────────────────
 

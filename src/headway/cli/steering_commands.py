@@ -1,4 +1,4 @@
-"""`pause`, `resume`, `edit`: what a person changes about a run under way."""
+"""`pause`, `resume`, `edit`, `approve`, `signal`: what a person changes about a run under way, or answers it."""
 
 from __future__ import annotations
 
@@ -90,6 +90,57 @@ def edit(
         _say(target, view, "changed", output)
 
 
+def approve(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="As in: <run>/<task>.", show_default=False)],
+    yes: Annotated[bool | None, typer.Option("--yes/--no", help="The answer.", show_default=False)] = None,
+    reason: Reason = "",
+    output: OutputAs = Output.table,
+    state_dir: StateDir = None,
+) -> None:
+    """Answer an approval that a run waits for.
+
+    Examples:
+
+        headway approve train-k7q2m9x4ab/approval --yes --reason "the numbers look right"
+
+        headway approve train-k7q2m9x4ab/approval --no
+    """
+    from headway.errors import Invalid
+
+    if yes is None:
+        raise Invalid("yes or no?", hint=f"write headway approve {task} --yes, or --no")
+    with client_of(state_dir) as client:
+        _say(task, client.approve(task, yes, reason), "approved" if yes else "refused", output)
+
+
+def signal(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the signal.", show_default=False)],
+    value: Annotated[str, typer.Option("--value", metavar="JSON", help="What the task gets.")] = "null",
+    reason: Reason = "",
+    output: OutputAs = Output.table,
+    state_dir: StateDir = None,
+) -> None:
+    """Give a signal to a run: the task that waits for it goes on with the value.
+
+    Examples:
+
+        headway signal train-k7q2m9x4ab data-ready --value '{"version": 3}'
+    """
+    import json
+
+    from headway.errors import Invalid
+
+    try:
+        said = json.loads(value)
+    except ValueError as error:
+        raise Invalid(
+            f"--value {value!r} is not JSON: {error}", hint="write text as --value '\"text\"'"
+        ) from None
+    with client_of(state_dir) as client:
+        _say(run, client.signal(run, name, said, reason), f"got signal {name}", output)
+
+
 def _say(target: str, view: dict[str, object], done: str, output: Output) -> None:
     from headway.cli import output as out
 
@@ -101,5 +152,5 @@ def _say(target: str, view: dict[str, object], done: str, output: Output) -> Non
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (pause, resume, edit):
+    for command in (pause, resume, edit, approve, signal):
         app.command(rich_help_panel="Steer")(command)

@@ -87,6 +87,16 @@ def cancel(target: str, reason: str) -> Request:
     return _send("POST", path, {"reason": reason})
 
 
+def approve(task: str, yes: bool, reason: str) -> Request:
+    run, _, name = task.partition("/")
+    path = f"/v1/tasks/{quote(run, safe='')}/{quote(name, safe='')}/approve"
+    return _send("POST", path, {"yes": yes, "reason": reason})
+
+
+def signal(run: str, name: str, value: Any, reason: str) -> Request:
+    return _send("POST", _of_run(run, f"signals/{quote(name, safe='')}"), {"value": value, "reason": reason})
+
+
 def pause(target: str, reason: str, stop: bool) -> Request:
     return _send("POST", _of(target, "pause"), {"reason": reason, "stop": stop}, repeatable=True)
 

@@ -128,6 +128,16 @@ class Client:
         view: View = self._ask(calls.cancel(target, reason))
         return view
 
+    def approve(self, task: str, yes: bool, reason: str = "") -> View:
+        """Answer an approval (`<run>/<task>`) with yes or no."""
+        view: View = self._ask(calls.approve(task, yes, reason))
+        return view
+
+    def signal(self, run: str, name: str, value: Any = None, reason: str = "") -> View:
+        """Give a signal, with any JSON as its value, to a run."""
+        view: View = self._ask(calls.signal(run, name, value, reason))
+        return view
+
     def pause(self, target: str, reason: str = "", *, stop: bool = False) -> View:
         """Let nothing of a run, or of a task by `<run>/<name>`, start; with `stop` end what runs, too."""
         view: View = self._ask(calls.pause(target, reason, stop))

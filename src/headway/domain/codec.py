@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from headway.domain import attributes
+from headway.domain import attributes, waits
 from headway.domain.reading import a_flag as _flag
 from headway.domain.reading import a_list as _list
 from headway.domain.reading import a_text as _text
@@ -51,7 +51,7 @@ _TREE_DEPTH = 60
 _WORKFLOW_FIELDS = ("name", "tasks", "result", "tenant", "weight", "deadline")
 _TASK_FIELDS = (
     "name", "function", "shell", "args", "kwargs", "mapped", "demand", "estimate", "priority", "retry",
-    "timeout", "at_most_once", "where", "restart", "variants", "gang", "within", "after", "rule", "when",
+    "timeout", "at_most_once", "where", "restart", "variants", "gang", "within", "after", "rule", "when", "wait",
     *attributes.FIELDS,
     "dynamic",
 )  # fmt: skip
@@ -255,6 +255,8 @@ def _spec_to_json(spec: TaskSpec) -> dict[str, Any]:
     )
     if spec.after:
         tree["after"] = list(spec.after)
+    if spec.wait is not None:
+        tree["wait"] = waits.to_json(spec.wait)
     if spec.when is not None:
         tree["when"] = {"task": spec.when.task, "be": spec.when.be}
     tree.update(
@@ -324,6 +326,7 @@ def _spec_from_json(tree: Any, where: str) -> TaskSpec:
         ),
         rule=_text(fields.get("rule", RULES[0]), f"{where}.rule"),
         when=_when_from_json(fields.get("when"), f"{where}.when"),
+        wait=waits.from_json(fields.get("wait"), f"{where}.wait"),
         **attributes.from_json(fields, where),
         dynamic=_flag(fields.get("dynamic", False), f"{where}.dynamic"),
     )
@@ -435,10 +438,13 @@ def _check_spec(workflow: Workflow, spec: TaskSpec, values: Mapping[str, Ref] | 
     for parent in parents(spec):
         _check_known(workflow, parent, who)
     _check_values([*spec.args, *(arg for _, arg in spec.kwargs)], who, values)
-    if bool(spec.function) == (spec.shell is not None):
+    if bool(spec.function) + (spec.shell is not None) + (spec.wait is not None) != 1:
         raise Invalid(
-            f"{who} must have either a function or a shell command", hint='set "function" or "shell"'
+            f"{who} must have either a function or a shell command, or wait",
+            hint='set "function", "shell" or "wait"',
         )
+    if spec.wait is not None and (spec.args or spec.kwargs or spec.mapped or spec.gang):
+        raise Invalid(f"{who} waits, and takes no arguments", hint="let it stand after others by `after`")
     if spec.shell is not None and spec.args:
         free = iterated_places(spec.shell, (name for name, _ in spec.kwargs))
         if len(spec.args) > spec.mapped:

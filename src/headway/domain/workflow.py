@@ -10,6 +10,7 @@ from headway.domain.resources import Demand
 from headway.domain.rules import RULES
 from headway.domain.task import Variant
 from headway.domain.units import MILLI, SECOND
+from headway.domain.waits import Wait
 from headway.domain.where import Where
 
 
@@ -160,6 +161,7 @@ class TaskSpec:
         after: Tasks that it waits for without taking their results.
         rule: What must be true of all that it waits for, so that it runs: one of `RULES`.
         when: The condition on which it runs, whatever the rule; None for no condition.
+        wait: What it waits for instead of running anything, or None.
         deadline: When it should be complete, or None.
         cost: Price of an hour that an attempt of it runs, in milli-units of whatever money the author counts in.
         environment: What an attempt finds around it, or None for what the worker has.
@@ -188,6 +190,7 @@ class TaskSpec:
     after: tuple[str, ...] = ()
     rule: str = RULES[0]
     when: When | None = None
+    wait: Wait | None = None
     deadline: Deadline | None = None
     cost: int = 0
     cache: Cache | None = None
@@ -202,6 +205,8 @@ class TaskSpec:
     @property
     def kind(self) -> str:
         """What its length is learned by: the function, or the command before its arguments are put in."""
+        if self.wait is not None:
+            return self.wait.kind
         return self.function or f"shell:{(self.shell or '')[:200]}"
 
 

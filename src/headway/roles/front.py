@@ -59,6 +59,15 @@ class PlannerFront:
         body = {"target": target, "changes": changes, "reason": reason, "by": by}
         return await self._loop.call("edit", body)
 
+    async def approve(self, task: str, yes: bool, reason: str, by: str) -> View:
+        """Answer an approval."""
+        return await self._loop.call("approve", {"task": task, "yes": yes, "reason": reason, "by": by})
+
+    async def signal(self, run: str, name: str, value: Any, reason: str, by: str) -> View:
+        """Give a signal to a run."""
+        body = {"run": run, "name": name, "value": value, "reason": reason, "by": by}
+        return await self._loop.call("signal", body)
+
     async def retry(self, run: str, by: str) -> View:
         """Run again what did not finish; an archived run is taken back into memory first."""
         body: View = {"run": run, "by": by}
@@ -347,7 +356,7 @@ def _graph_reason(view: View) -> View:
     elif view["paused"]:
         paused = view["paused"]
         lines.append(f"  paused by {paused['by']}" + (f": {paused['reason']}" if paused["reason"] else ""))
-    elif state in ("waiting", "queued"):
+    elif state in ("waiting", "queued") and view["wait"] is None:
         lines.append("  is on its way to the scheduler")
     elif view["error"]:
         lines.append(f"  {view['error']['message']}")

@@ -32,6 +32,7 @@ from headway.domain.growth import GRAPH, Growth, growth_from_json
 from headway.domain.resources import Node
 from headway.domain.results import Ref
 from headway.domain.units import SECOND
+from headway.domain.waits import json_of
 from headway.domain.workflow import TaskSpec, parents
 from headway.errors import Conflict, HeadwayError, Invalid, NotFound
 from headway.journal.records import Document
@@ -87,6 +88,7 @@ class Planner:
     def step(self, now: int, inputs: Sequence[Input]) -> Step:
         """Apply all inputs in order, then plan once."""
         step = Step()
+        self.runs.tick(now)
         for item in inputs:
             if item.source == CALL:
                 step.replies[item.seq] = self._call(now, item)
@@ -108,7 +110,7 @@ class Planner:
         return step
 
     def wake_at(self) -> int | None:
-        return None
+        return self.runs.wake_at()
 
     # ── what comes in ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -177,6 +179,13 @@ class Planner:
                 return self._steer(now, item.kind, body)
             if item.kind == "forget":
                 return {"forgotten": self._forget(body["before"])}
+            if item.kind == "approve":
+                self.runs.approve(body["task"], body["yes"], body["by"], body["reason"], now)
+                return self.runs.task_view(body["task"])
+            if item.kind == "signal":
+                value = json_of(body["value"], "the value of the signal")
+                count = self.runs.signal(body["run"], body["name"], value, body["by"], body["reason"], now)
+                return {**self.runs.run_view(body["run"]), "answered": count}
             if item.kind == "retry":
                 if body.get("archived") is not None and not self.runs.has(body["run"]):
                     self.runs.adopt(body["archived"])

@@ -64,6 +64,14 @@ class PlannerPort(Protocol):
         """Change `priority`, `weight` (milli) or `deadline` (microseconds) of what has not ended; returns the view."""
         ...
 
+    async def approve(self, task: str, yes: bool, reason: str, by: str) -> View:
+        """Answer an approval; returns the task's view."""
+        ...
+
+    async def signal(self, run: str, name: str, value: Any, reason: str, by: str) -> View:
+        """Give a signal to a run; returns the run's view, with how many tasks it `answered`."""
+        ...
+
     async def retry(self, run: str, by: str) -> View:
         """Run again what failed, was skipped or cancelled; returns the run view."""
         ...

@@ -25,6 +25,7 @@ from headway.core.runs.states import (
 )
 from headway.domain.results import Ref
 from headway.domain.rules import GO, SKIP
+from headway.domain.waits import SIGNAL, ref_of
 from headway.domain.workflow import ListOf, Output, Value
 from headway.errors import Invalid
 
@@ -88,6 +89,9 @@ def free(run: Run, step: Step, rows: Iterable[int]) -> None:
     if step.ruled:
         run.agenda.append(("judge", step))
         return
+    if step.spec.wait is not None:
+        run.agenda.append(("ask", step))
+        return
     for row in rows:
         if run.state[row] == WAITING and not run.waits[row]:
             run.set(step, row, "ready")
@@ -129,7 +133,11 @@ def look_ahead(run: Run, step: Step, row: int, *, renew: bool = False) -> None:
                 if run.flags[there] & OFFERED:
                     if renew:
                         below[child.index, there] = None
-                elif run.state[there] == WAITING and _all_offered(run, child, there):
+                elif (
+                    run.state[there] == WAITING
+                    and child.spec.wait is None
+                    and _all_offered(run, child, there)
+                ):
                     offer(run, child, there)
                     below[child.index, there] = None
         if not below:
@@ -227,6 +235,25 @@ def attempt_made_it(run: Run, step: Step, row: int) -> None:
     run.errors.pop(row, None)
 
 
+def request(run: Run, step: Step, now: int) -> None:
+    """It is the turn of an approval or a signal: it waits from now on, unless its signal has been given already."""
+    wait, row = step.spec.wait, step.base
+    if wait is None or run.state[row] != WAITING or row in run.asked or not run.is_free(step, row):
+        return
+    run.asked[row] = [now, now + wait.timeout if wait.timeout is not None else 0]
+    run.touched[step.index, row] = None
+    if wait.kind == SIGNAL and wait.text in run.signals:
+        answer(run, step, run.signals[wait.text], now)
+
+
+def answer(run: Run, step: Step, given: dict[str, Any], now: int) -> None:
+    """What was asked for is there."""
+    row = step.base
+    run.started[row], run.ended_at[row] = run.asked.pop(row)[0], now
+    run.answers[row] = {**given, "at": now}
+    finish(run, step, row, ref_of(given["value"]))
+
+
 def end(run: Run, step: Step, row: int, what: str, reason: str, now: int, *, unwanted: bool = False) -> None:
     """End a live row in a dead state (`fail`, `cancel`, `skip`, `lose`) and skip all that needs it.
 
@@ -243,6 +270,7 @@ def end(run: Run, step: Step, row: int, what: str, reason: str, now: int, *, unw
             run.flags[row] |= gates.UNWANTED
         run.ended_at[row] = now
         run.progress.pop(row, None)
+        run.asked.pop(row, None)
         withdraw(run, step, row, reason)
         heirs = [(child, there, "skip") for child, there in _heirs(run, step, row)]
         if run.groups and row in run.groups:
@@ -291,6 +319,9 @@ def settle(run: Run, now: int) -> None:
             continue
         if what == "ripe":
             _ripen(run, step.owner, now)
+            continue
+        if what == "ask":
+            request(run, step, now)
             continue
         for number, kind in step.children:
             child = run.steps[number]
@@ -377,6 +408,8 @@ def _judge(run: Run, step: Step, now: int) -> None:
             # A map whose list will never be there is skipped for that, not by its rule.
             unwanted = step.items is not None or not gates.ends_of(run, step, row).failed
             end(run, step, row, "skip", f"its rule {step.spec.rule} does not hold", now, unwanted=unwanted)
+        elif found == GO and step.spec.wait is not None:
+            request(run, step, now)
         elif found == GO:
             run.set(step, row, "ready")
             if not run.flags[row] & OFFERED:
@@ -491,6 +524,7 @@ def rerun(run: Run, now: int) -> int:
         run.set(step, row, "rerun")
         run.flags[row] &= ~gates.UNWANTED
         run.errors.pop(row, None)
+        run.answers.pop(row, None)
         if row in run.groups:  # its own attempt was good: what it called runs again
             run.set(step, row, "grow")
             run.ended_at[row] = 0

@@ -65,8 +65,9 @@ class Step:
 
     @property
     def gated(self) -> bool:
-        """Whether it may not run though nothing failed (skipped, or cached), so that nobody may start it ahead."""
-        return self.spec.when is not None or self.spec.rule != RULES[0] or self.spec.cache is not None
+        """Whether it may not run though nothing failed (skipped, cached, or not answered), so that nobody may start it ahead."""
+        spec = self.spec
+        return spec.when is not None or spec.rule != RULES[0] or spec.cache is not None or spec.wait is not None
 
     @property
     def plural(self) -> bool:

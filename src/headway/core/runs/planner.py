@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from headway.core.runs import attempts, flow, steering, storage, views
+from headway.core.runs import attempts, flow, steering, storage, views, waits
 from headway.core.runs.caching import Kept
 from headway.core.runs.graph import Step
 from headway.core.runs.run import KNOWN, OFFERED, UNACKED, Run
@@ -77,6 +77,7 @@ class Runs:
         self.kept = Kept()
         self._dirty: dict[str, None] = {}  # runs with something for the next drain
         self._ended: dict[str, None] = {}
+        self._asked: dict[str, None] = {}  # runs of which something waits for an answer
         self._changes: list[tuple[str, list[tuple[int, int]]]] = []  # of the last drain: run, (step, row)
 
     # ── what happens ────────────────────────────────────────────────────────────────────────────────────────
@@ -206,6 +207,33 @@ class Runs:
         run_id, _, name = target.partition("/")
         steering.edit(self._get(run_id), name, changes, by, reason, now)
         self._dirty[run_id] = None
+
+    def approve(self, task: str, yes: bool, by: str, reason: str, now: int) -> None:
+        """Answer an approval, see `waits.approve`."""
+        run_id, _, name = task.partition("/")
+        run = self._get(run_id)
+        waits.approve(run, name, yes, by, reason, now)
+        self._after(run, now)
+
+    def signal(self, run_id: str, name: str, value: str, by: str, reason: str, now: int) -> int:
+        """Give a signal to a run, see `waits.signal`."""
+        run = self._get(run_id)
+        count = waits.signal(run, name, value, by, reason, now)
+        self._after(run, now)
+        return count
+
+    def tick(self, now: int) -> None:
+        """Time passes: approvals and signals that nobody gave in time."""
+        for run in self._asking():
+            due = waits.next_expiry(run)
+            if due is not None and due <= now:
+                waits.expire(run, now)
+                self._after(run, now)
+
+    def wake_at(self) -> int | None:
+        """When time alone changes something, or None."""
+        due = (waits.next_expiry(run) for run in self._asking())
+        return min((time for time in due if time is not None), default=None)
 
     # ── what follows ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -349,6 +377,7 @@ class Runs:
         runs.duplicates = tree["duplicates"]
         runs._dirty = dict.fromkeys(tree["dirty"])
         runs._ended = dict.fromkeys(tree["ended"])
+        runs._asked = {run_id: None for run_id, run in runs._runs.items() if run.asked}
         return runs
 
     def archive(self, run_id: str) -> dict[str, Any]:
@@ -378,6 +407,7 @@ class Runs:
         """Invariants of every run; tests call it after each step."""
         for run in self._runs.values():
             run.check()
+            assert run.id in self._asked or not run.asked, f"run {run.id}: its time would never be over"
             assert run.id in self._dirty or not (run.offers or run.withdrawn or run.notices), (
                 f"run {run.id}: forgotten by drain"
             )
@@ -388,12 +418,21 @@ class Runs:
         """After every event: work off what follows, and see whether the run is over."""
         if run.agenda:
             flow.settle(run, now)
+        if run.asked:
+            self._asked[run.id] = None
         self._dirty[run.id] = None
         if not run.live and not run.ended:
             run.ended = max(now, 1)
             if run.paused:
                 steering.resume_all(run)
             self._ended[run.id] = None
+
+    def _asking(self) -> list[Run]:
+        """Runs of which something waits for an answer."""
+        self._asked = {
+            run_id: None for run_id in self._asked if run_id in self._runs and self._runs[run_id].asked
+        }
+        return [self._runs[run_id] for run_id in self._asked]
 
     def _find(self, task: str) -> tuple[Run, Step, int] | None:
         run_id, _, name = task.partition("/")

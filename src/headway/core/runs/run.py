@@ -52,11 +52,10 @@ class Run:
     """
 
     __slots__ = (
-        "agenda", "attempt", "bundle", "cached", "cancelled", "counts", "earlier", "edits", "ended", "ended_at", "error",
-        "errors", "fence", "flags", "groups", "hosts", "id", "kept", "names", "node", "notices", "offers", "paused", "priced",
-        "progress",
-        "recalls", "result", "spent", "started", "state", "steps", "submitted", "took", "touched", "tries", "values",
-        "waits", "withdrawn", "workflow",
+        "agenda", "answers", "asked", "attempt", "bundle", "cached", "cancelled", "counts", "earlier", "edits",
+        "ended", "ended_at", "error", "errors", "fence", "flags", "groups", "hosts", "id", "kept", "names", "node",
+        "notices", "offers", "paused", "priced", "progress", "recalls", "result", "signals", "spent", "started",
+        "state", "steps", "submitted", "took", "touched", "tries", "values", "waits", "withdrawn", "workflow",
     )  # fmt: skip
 
     def __init__(
@@ -102,6 +101,10 @@ class Run:
         #: Rows of tasks with a cache that are ready, and of which it is not known yet whether they must run.
         self.recalls: list[tuple[Step, int]] = []
         self.groups: dict[int, Group] = {}  # by the row of the dynamic task that called them
+        # of approvals and signals (see `waits`): since and until when a row waits; who answered; what was given, by name
+        self.asked: dict[int, list[int]] = {}
+        self.answers: dict[int, dict[str, Any]] = {}
+        self.signals: dict[str, dict[str, Any]] = {}
         # what the next drain takes
         self.notices: list[list[Any]] = []
         self.offers: dict[tuple[int, int], int] = {}  # (step, row) -> not before
@@ -348,6 +351,8 @@ class Run:
             assert group.live == self.live_of(group), f"{story}: {who} counts what it called"
             assert (self.state[row] in LIVE) == bool(group.live), f"{story}: {who} and what it called"
             assert self.state[row] not in (WAITING, QUEUED), f"{story}: {who} would run again"
+        for row in self.asked:
+            assert self.state[row] == WAITING, f"{story}: row {row} is {STATES[self.state[row]]}, and is asked"
         assert bool(self.ended) != bool(self.live), f"{story}: ended {self.ended} with {self.live} live tasks"
 
     def _check_row(self, step: Step, row: int) -> None:
@@ -358,6 +363,9 @@ class Run:
             assert self.is_free(step, row), f"{story}: but waits"
             assert self.flags[row] & OFFERED, f"{story}: but nobody was told"
         if state == WAITING:
+            if step.spec.wait is not None and self.is_free(step, row):
+                assert row in self.asked, f"{story}: but nobody was asked"
+                return
             assert not self.is_free(step, row), f"{story}: but waits for nothing"
             if step.ruled:
                 assert gates.verdict(self, step, row) == WAIT, f"{story}: its rule was not asked"

@@ -12,7 +12,7 @@ from headway.domain.growth import growth_from_json, growth_to_json
 from headway.domain.results import Ref
 
 _COLUMNS = ("started", "ended_at", "took", "attempt", "fence", "node")
-_SPARSE = ("errors", "tries", "earlier", "progress")
+_SPARSE = ("errors", "tries", "earlier", "progress", "asked", "answers")
 
 
 def save(run: Run) -> dict[str, Any]:
@@ -38,6 +38,7 @@ def save(run: Run) -> dict[str, Any]:
         "withdrawn": run.withdrawn.copy(),
         "paused": {name: dict(pause) for name, pause in run.paused.items()},
         "edits": {name: dict(edit) for name, edit in run.edits.items()},
+        "signals": {name: dict(given) for name, given in run.signals.items()},
         "notices": [list(notice) for notice in run.notices],
     }
     for name in _COLUMNS:
@@ -75,6 +76,7 @@ def load(tree: dict[str, Any]) -> Run:
     run.offers = {(step, row): not_before for step, row, not_before in tree["offers"]}
     run.withdrawn = dict(tree["withdrawn"])
     run.paused, run.edits = dict(tree.get("paused", {})), dict(tree.get("edits", {}))
+    run.signals = dict(tree.get("signals", {}))
     run.notices = list(tree.get("notices", ()))
     run.recount()
     return run

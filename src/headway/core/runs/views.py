@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from headway.core.runs import gates, steering
+from headway.core.runs import gates, steering, waits
 from headway.core.runs.graph import Step
 from headway.core.runs.run import Run
 from headway.core.runs.states import DEAD, FINISHED, LIVE, QUEUED, RUNNING, SKIPPED, STATES
@@ -123,7 +123,7 @@ def task_view(run: Run, step: Step, row: int) -> dict[str, Any]:
     elif state == RUNNING:
         attempts.append({"attempt": run.attempt[row], "outcome": "running", "took": None})
     due = steering.due(run, step, row)
-    waits = (run.id_of(*other) for other in run.parents_of(step, row) if run.state[other[1]] in LIVE)
+    unfinished = (run.id_of(*other) for other in run.parents_of(step, row) if run.state[other[1]] in LIVE)
     return {
         **brief(run, step, row),
         "attempts": attempts,
@@ -139,7 +139,8 @@ def task_view(run: Run, step: Step, row: int) -> dict[str, Any]:
         "cost": _cost(run, step, row) if spec.cost else None,
         "cached": run.cached[row][0] if row in run.cached else None,
         "notes": notes(run, step, row),
-        "waits_for": [name for name, _ in zip(waits, range(20), strict=False)] if state < QUEUED else [],
+        "wait": waits.view(run, step, row),
+        "waits_for": [name for name, _ in zip(unfinished, range(20), strict=False)] if state < QUEUED else [],
         "result": _ref(run, row),
         "error": error_of(run, step, row, full=True),
     }
@@ -161,6 +162,8 @@ def notes(run: Run, step: Step, row: int) -> list[str]:
         found.append(f"its result is that of {task}, made {show_time(run.ended_at[row] - made)} before")
     if error is not None and "note" in error:
         found.append(error["note"])
+    if (said := waits.line(run, step, row)) is not None:
+        found.append(said)
     if due is not None and run.ended_at[row]:
         late = run.ended_at[row] - due
         found.append(f"ended {show_time(abs(late))} {'after' if late > 0 else 'before'} its deadline")

@@ -120,6 +120,20 @@ class PauseBody(Body):
     )
 
 
+class AnswerBody(Body):
+    """Yes or no, and why."""
+
+    yes: bool = Field(strict=True)
+    reason: str = Field(default="", max_length=2000, examples=["the numbers look right"])
+
+
+class SignalBody(Body):
+    """A signal's value, and why."""
+
+    value: Any = Field(default=None, description="Any JSON.", examples=[{"version": 3}])
+    reason: str = Field(default="", max_length=2000)
+
+
 class EditBody(Body):
     """What changes; what is left out stays."""
 

@@ -12,8 +12,10 @@ from headway.service.routes.models import (
     MISSING,
     RUN_EXAMPLE,
     TASK_EXAMPLE,
+    AnswerBody,
     EditBody,
     PauseBody,
+    SignalBody,
     example,
 )
 from headway.service.state import Ports, Principal, Shared
@@ -83,6 +85,18 @@ async def resume_task(run: str, name: str, ports: Ports, by: Principal) -> dict[
 async def edit_task(run: str, name: str, body: EditBody, ports: Ports, by: Principal) -> dict[str, Any]:
     """The queue is ordered anew at once."""
     return await _edit(ports, f"{run}/{name}", by, body)
+
+
+@router.post("/tasks/{run}/{name}/approve", summary="Answer an approval", tags=["tasks"], responses=TASK)
+async def approve(run: str, name: str, body: AnswerBody, ports: Ports, by: Principal) -> dict[str, Any]:
+    """The same answer again changes nothing; another is refused."""
+    return await ports.planner.approve(f"{run}/{name}", body.yes, body.reason, by)
+
+
+@router.post("/runs/{id}/signals/{name}", summary="Give a signal to a run", tags=["runs"], responses=RUN)
+async def signal(id: str, name: str, body: SignalBody, ports: Ports, by: Principal) -> dict[str, Any]:
+    """Tasks that wait for it finish with the value, and those that will wait for it."""
+    return await ports.planner.signal(id, name, body.value, body.reason, by)
 
 
 async def _pause(ports: Shared, target: str, by: str, body: PauseBody | None) -> dict[str, Any]:
