@@ -18,10 +18,11 @@ from headway.core.events import (
     OverrideApplied,
     TaskOffered,
 )
+from headway.domain.beside import parse_beside
 from headway.domain.override import Override, OverrideKind
 from headway.domain.resources import Demand, Node
 from headway.domain.task import Task, Variant
-from headway.domain.units import MILLI, SECOND, parse_bytes
+from headway.domain.units import GPU_MEMORY, MILLI, SECOND, parse_bytes
 from headway.domain.where import parse_where
 
 
@@ -49,14 +50,16 @@ def task(
     seconds: float | None = None,
     where: str | Sequence[str] = (),
     variants: Sequence[Mapping[str, Any]] = (),
+    beside: Mapping[str, Any] | None = None,
     **fields: Any,
 ) -> Task:
-    """A task `r/<name>`; `seconds` is its estimate. Each variant has its own demand, `seconds` and `where`. Other
-    fields as in `Task`."""
+    """A task `r/<name>`; `seconds` is its estimate. Each variant has its own demand, `seconds` and `where`; `beside` has
+    `group`, `near`, `apart` and `spread` as people write them. Other fields as in `Task`."""
     after = tuple(one if "/" in one else f"{run}/{one}" for one in fields.pop("after", ()))
     estimate = None if seconds is None else int(seconds * SECOND)
     asked = demand(cpu, gpu, memory, other, rates)
     fields["variants"] = tuple(variant(**said) for said in variants)
+    fields["beside"] = parse_beside(beside or {}, "k")
     return Task(
         f"{run}/{name}", kind, asked, estimate=estimate, after=after, where=parse_where(where), **fields
     )
@@ -75,12 +78,14 @@ def node(
     memory: int | str = 0,
     other: Mapping[str, int] | None = None,
     labels: Mapping[str, str] | None = None,
+    gpu_memory: int | str = 0,
 ) -> Node:
     """A node with eight cores unless said."""
-    named = tuple(sorted((key, amount * MILLI) for key, amount in (other or {}).items()))
-    return Node(
-        name, int(cpu * MILLI), parse_bytes(memory), gpus, named, tuple(sorted((labels or {}).items()))
-    )
+    named = {key: amount * MILLI for key, amount in (other or {}).items()}
+    if gpu_memory:
+        named[GPU_MEMORY] = parse_bytes(gpu_memory)
+    held = tuple(sorted(named.items()))
+    return Node(name, int(cpu * MILLI), parse_bytes(memory), gpus, held, tuple(sorted((labels or {}).items())))
 
 
 def override(

@@ -97,7 +97,7 @@ def settings() -> str:
     )
     table = "| key | variable | default |\n|---|---|---|\n" + "\n".join(rows)
     tables = "Tables of named rows, each also in a cluster file of `headway simulate`: " + ", ".join(
-        f"`[{name}.NAME]`" for name in TABLES
+        f"`[{name}.NAME]`" if name != "topology" else "`[topology]`" for name in TABLES
     )
     return "\n\n".join([NOTE, "# Settings", head, table, tables + "."]) + "\n"
 

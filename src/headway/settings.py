@@ -26,7 +26,7 @@ _PATHS = ("state", "secrets.folder")
 #: Of `node.disk`: what is free where the state folder is.
 AUTO = -1
 #: Tables of named rows, each as plain as the file has it: what they mean is `headway.core.standing`'s to say.
-TABLES = ("tenants", "preemption", "speeds", "sites", "windows", "rates", "pools")
+TABLES = ("tenants", "preemption", "speeds", "sites", "topology", "windows", "rates", "pools")
 DISCIPLINES = ("strict", "skip", "backfill", "easy")
 
 
@@ -73,6 +73,7 @@ class NodeSettings:
         cpus: Milli-cores.
         memory: Bytes.
         gpus: Devices.
+        gpu_memory: Bytes of memory that each device has, None if nobody says.
         disk: Bytes that tasks may ask for; `AUTO` (`"auto"`) takes what is free where the state folder is, None offers none.
         network: Bits a second that tasks may ask for; None offers none.
         labels: `key=value` pairs for what tasks say with `where`, sorted, with commas between.
@@ -83,6 +84,7 @@ class NodeSettings:
     memory: int | None = None
     gpus: int | None = None
     disk: int | None = None
+    gpu_memory: int | None = None
     network: int | None = None
     labels: str = ""
 
@@ -352,6 +354,7 @@ KEYS: dict[str, Any] = {
     "node.cpus": parse_milli,
     "node.memory": _size,
     "node.gpus": _Whole(0, 1024),
+    "node.gpu_memory": _size,
     "node.disk": _disk,
     "node.network": parse_bits,
     "node.labels": _labels,

@@ -11,6 +11,7 @@ import pytest
 from headway import shell, task, workflow
 from headway.authoring.tracing import Traced
 from headway.authoring.values import decode
+from headway.domain.beside import Beside
 from headway.domain.codec import workflow_from_json, workflow_to_json
 from headway.domain.resources import Demand
 from headway.domain.units import SECOND
@@ -375,6 +376,23 @@ def test_a_workflow_that_raises_raises_its_own_error_and_leaves_no_trace_behind(
         ({"variants": [{"gpu": 1}, {"cpu": "x"}]}, "task 'f': variant 2: cpu='x' is not a number", None),
         ({"variants": "gpu"}, "task 'f': variants='gpu' is not a list of dicts", None),
         ({"where": "zone = a"}, "task 'f': where='zone = a': '=' means nothing here, at character 6", "=="),
+        ({"gpu_memory": "1GiB"}, "task 'f': gpu_memory is asked of no device", "gpu=0.25"),
+        ({"gpu": 1, "gpu_memory": "1 cow"}, "task 'f': gpu_memory='1 cow' is not an amount of memory", None),
+        ({"near": "a on rack"}, "task 'f': near='a on rack' means nothing", 'write near="cache within rack"'),
+        (
+            {"near": "a of run within r", "apart": "a within r"},
+            "it cannot be near and apart: a within r",
+            "drop one",
+        ),
+        ({"spread": "zone by 0"}, "task 'f': spread='zone by 0' by 0 could never be", None),
+        ({"apart": "a of all"}, "task 'f': apart='a of all': 'all' is not run or tenant", None),
+        ({"group": "a b"}, "task 'f': group='a b' is not a name", None),
+        ({"gang": True, "spread": "zone"}, "task 'f': it cannot be a gang and have spread=", 'within="rack"'),
+        (
+            {"variants": [{"gpu": 1}, {"cpu": 9}], "apart": "f"},
+            "it cannot have variants and have apart=",
+            None,
+        ),
         ({"resources": ["license"]}, "task 'f': resources=['license']", None),
         ({"resources": {"cpu": 1}}, "resources has 'cpu', which has an option of its own", "write cpu="),
     ],
@@ -431,3 +449,47 @@ def test_what_cannot_be_a_task_or_a_workflow_is_refused() -> None:
     assert caught.value.hint == "did you mean 'tenant'?"
     with pytest.raises(Invalid, match="weight=0"):
         workflow(weight=0)(lambda: None)
+
+
+def test_who_is_called_by_the_name_of_its_function_is_in_that_group() -> None:
+    @task
+    def cache() -> int: ...  # type: ignore[empty-body]
+
+    @task(near="cache within rack", apart="serve")
+    def serve(number: int) -> int: ...  # type: ignore[empty-body]
+
+    @workflow
+    def flow() -> list[int]:
+        cache()
+        return [serve(1), serve(2)]
+
+    specs = flow.trace().workflow.tasks
+    assert [spec.beside for spec in specs] == [
+        Beside("cache"),
+        *[Beside("serve", near=("cache within rack",), apart=("serve within node",))] * 2,
+    ]
+
+
+def test_rules_that_could_never_be_kept_are_refused() -> None:
+    @task
+    def load() -> int: ...  # type: ignore[empty-body]
+
+    @task(near="load")
+    def use(number: int) -> int: ...  # type: ignore[empty-body]
+
+    @task(near="lod")
+    def typo() -> int: ...  # type: ignore[empty-body]
+
+    @workflow
+    def waits() -> int:
+        return use(load())
+
+    @workflow
+    def nobody() -> int:
+        load()
+        return typo()
+
+    with pytest.raises(Invalid, match="never run at the same time: one waits for the other"):
+        waits.trace()
+    with pytest.raises(Invalid, match="no task of the workflow is in group 'lod'"):
+        nobody.trace()

@@ -39,7 +39,7 @@ from tests.builders import node, override, task
 STEPS, PARTS = 10_000, 4
 NODES = {
     "n1": node("n1", cpu=2, labels={"zone": "a"}),
-    "n2": node("n2", cpu=4, gpus=2, memory="1GiB", labels={"zone": "b"}),
+    "n2": node("n2", cpu=4, gpus=2, memory="1GiB", labels={"zone": "b"}, gpu_memory="16GiB"),
     "n3": node("n3", cpu=3, gpus=1),
 }
 SHAPES = (
@@ -50,6 +50,12 @@ SHAPES = (
     {"variants": ({"cpu": 3}, {"cpu": 1, "gpu": 0.5, "where": "zone == b"}, {"cpu": 0, "seconds": 40})},
     {"cpu": 1, "rates": {"tokens": 3}}, {"cpu": 0.5, "rates": {"tokens": 1, "calls": 1}}, {"cpu": 1, "rates": {"calls": 1}},
     {"cpu": 1, "rates": {"pool:db": 1}}, {"cpu": 0.5, "rates": {"pool:db": 2, "tokens": 1}},
+    {"cpu": 0.5, "gpu": 0.2, "other": {"gpu_memory": "10GiB"}}, {"cpu": 1, "gpu": 1, "other": {"gpu_memory": "13GiB"}},
+    {"cpu": 0, "gpu": 0.3, "other": {"gpu_memory": "3GiB"}},
+    {"cpu": 1, "beside": {"group": "g"}}, {"cpu": 1, "beside": {"near": "g within zone"}},
+    {"cpu": 0.5, "beside": {"group": "g", "apart": "g"}}, {"cpu": 0.5, "beside": {"group": "g", "spread": "node of tenant"}},
+    {"cpu": 0.5, "gpu": 0.5, "beside": {"group": "h", "near": "h of tenant", "apart": ["g of tenant within zone"], "spread": "zone by 2"}},
+    {"cpu": 0.5, "beside": {"group": "h", "apart": "g of tenant within zone"}},
 )  # fmt: skip
 ORDERS = (
     "fcfs", "srpt", "priority > srpt", "priority > fcfs", "priority", "priority > weighted_remaining",
@@ -364,10 +370,17 @@ class EngineMachine(RuleBasedStateMachine):
     def cordon(self, name: str, cordoned: bool) -> None:
         self.apply(ev.NodeCordoned(name, cordoned))
 
-    @rule(cpu=st.integers(1, 6), gpus=st.integers(0, 3), zone=st.sampled_from("ab"))
-    def resize(self, cpu: int, gpus: int, zone: str) -> None:
+    @rule(
+        cpu=st.integers(1, 6),
+        gpus=st.integers(0, 3),
+        zone=st.sampled_from("ab"),
+        vram=st.sampled_from([0, "8GiB", "16GiB", "40GiB"]),
+    )
+    def resize(self, cpu: int, gpus: int, zone: str, vram: int | str) -> None:
         if "n2" not in self.gone:
-            made = node("n2", cpu=cpu, gpus=gpus, other={"licence": 2}, labels={"zone": zone})
+            made = node(
+                "n2", cpu=cpu, gpus=gpus, other={"licence": 2}, labels={"zone": zone}, gpu_memory=vram
+            )
             self.apply(ev.NodeJoined(made, f"i{self.lives['n2']}"))
 
     @rule(
@@ -383,6 +396,10 @@ class EngineMachine(RuleBasedStateMachine):
         rows = (Speed("fast", ("gpu exists",), fast, (("b", 2 * fast),)), Speed("n", (), 900)) if fast else ()
         self.apply(ev.SpeedsSet(rows))
         self.apply(ev.SitesSet((Site("edge", far, 1000), Site("cloud", 1, 500_000, 7)) if far else ()))
+
+    @rule(levels=st.sampled_from([(), ("zone",), ("site", "zone")]))
+    def set_levels(self, levels: tuple[str, ...]) -> None:
+        self.apply(ev.LevelsSet(levels))
 
     @rule(shapes=st.lists(st.sampled_from(SHAPES), max_size=3))
     def set_mix(self, shapes: list[dict[str, Any]]) -> None:

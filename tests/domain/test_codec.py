@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from headway.domain.beside import parse_beside
 from headway.domain.codec import (
     demand_from_json,
     demand_to_json,
@@ -82,6 +83,13 @@ def workflows(draw: st.DrawFn) -> Workflow:
                 )
             ),
         }
+        if not common["variants"]:
+            near = draw(st.sampled_from(["g", "x of tenant within rack"]))
+            spread = draw(st.sampled_from([[], ["zone", "node of tenant by 3"]]))
+            rules = {"group": "g", "near": near, "spread": spread}
+            common["beside"] = draw(
+                st.sampled_from([None, parse_beside({"group": "g"}), parse_beside(rules)])
+            )
         if common["variants"]:
             first = common["variants"][0]
             common |= {"demand": first.demand, "estimate": first.estimate, "where": first.where}

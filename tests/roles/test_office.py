@@ -61,6 +61,18 @@ def test_a_condition_on_labels_travels_to_the_engine(office: Office) -> None:
         office.submit("r2", [spec("load", where="zone == mars")])
 
 
+def test_rules_about_other_tasks_travel_to_the_engine(office: Office) -> None:
+    office.hello("a", cpu=8000, labels={"rack": "r1"})
+    office.hello("b", cpu=8000, labels={"rack": "r2"})
+    servers = [spec(f"s{i}", beside={"group": "s", "apart": ["s within rack"]}) for i in range(2)]
+    office.submit("r1", [*servers, spec("cache", beside={"group": "c"}, where="rack == r2")])
+    assert [len(office.grants[name]) for name in "ab"] == [1, 2]
+    office.submit("r2", [spec("x", beside={"near": ["c of tenant within rack"]})])
+    assert ("r2/x", 1) in office.grants["b"]
+    with pytest.raises(Invalid, match="has a rule about 'racks', a label that no node has"):
+        office.submit("r3", [spec("x", beside={"group": "x", "spread": ["racks"]})])
+
+
 def test_variants_travel_to_the_engine_and_the_chosen_one_to_the_executor(office: Office) -> None:
     office.hello("a", cpu=4000)
     ways = [{"demand": {"gpu": 1000}, "estimate": 5}, {"demand": {"cpu": 4000}, "estimate": 50}]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from headway.core.events import AttemptCheckpointed, AttemptEnded, Event, NodeJoined, Outcome, TaskOffered
+from headway.domain.beside import Beside
 from headway.domain.resources import Demand
 from headway.domain.results import Ref
 from headway.domain.units import SECOND
@@ -79,6 +80,38 @@ def test_a_task_of_a_table_says_where(file) -> None:
     assert nodes.holds(Demand(1000), ("zone == b",))
     with pytest.raises(Invalid, match=r"t2\.csv, row 1: where='zone'"):
         read_trace(file("t2.csv", text.replace("zone == a", "zone")))
+
+
+def test_rows_of_a_table_keep_apart(file) -> None:
+    text = (
+        "id,arrival,duration,group,near,apart,spread\n"
+        "r/s1,0,1,s,,s within rack,\nr/s2,0,1,s,,s within rack; k within zone,\n"
+        "r/s3,0,1,s,,s within rack,\nr/x,0,1,,s,,\nr/y,0,1,,,,rack by 2\n"
+    )
+    jobs = read_trace(file("b.csv", text)).jobs
+    assert [job.task.beside for job in jobs] == [
+        Beside("s", apart=("s within rack",)),
+        Beside("s", apart=("k within zone", "s within rack")),
+        Beside("s", apart=("s within rack",)),
+        Beside("task", near=("s within node",)),
+        Beside("task", spread=("rack by 2",)),
+    ]
+    rack = '[[node]]\nname = "{0}"\ncpu = 8\nlabels = {{rack = "{0}"}}\n'
+    cluster = read_cluster(
+        file("n.toml", '[topology]\nlevels = ["rack", "node"]\n' + rack.format("a") + rack.format("b"))
+    )
+    result = simulate(read_trace(file("c.csv", text)), cluster, "fcfs")
+    begun = {record.job.task.id[2:]: record.started // SECOND for record in result.records}
+    assert begun == {"s1": 0, "s2": 0, "s3": 1, "x": 0, "y": 0}  # of three servers two racks hold two at once
+    with pytest.raises(Invalid, match=r"d\.csv, row 1: apart='s on rack' means nothing"):
+        read_trace(file("d.csv", text.replace("s within rack", "s on rack")))
+
+
+def test_a_table_and_a_cluster_say_how_much_memory_devices_have(file) -> None:
+    text = "id,arrival,duration,gpu,gpu_memory\na,0,1,0.1,30GiB\nb,0,1,0.1,30GiB\nc,0,1,1,90GiB\n"
+    cluster = read_cluster(file("n.toml", '[[node]]\ncpu = 8\ngpu = 1\ngpu_memory = "40GiB"\n'))
+    result = simulate(read_trace(file("m.csv", text)), cluster, "fcfs")
+    assert [record.started // SECOND for record in result.records] == [0, 1, -1]
 
 
 def test_a_row_of_a_table_has_variants(file) -> None:

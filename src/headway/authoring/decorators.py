@@ -296,7 +296,7 @@ def task(function: Any = None, /, **options: Any) -> Any:
 
     Args:
         function: Sync or async.
-        options: cpu (cores, 1 if not said), memory ("2GiB"), gpu (a share or whole devices), resources
+        options: cpu (cores, 1 if not said), memory ("2GiB"), gpu (a share or whole devices), gpu_memory (of each: "20GiB"), resources
             ({"license": 1}), estimate and timeout (seconds or "10min"), priority (higher goes first), retries
             (after a failure of its own) or retry (`Retry(5, on=ConnectionError)`: after chosen ones), deadline (when it
             should be complete: "2h" after the submission, or a moment), cost (price of an hour that it runs),
@@ -307,14 +307,16 @@ def task(function: Any = None, /, **options: Any) -> Any:
             checkpoint; learned if not said), variants (ways to run it, of which one is chosen
             in its turn: [dict(gpu=1, estimate="10min"), dict(cpu=16, estimate="2h")]), rule (what must be true of how those
             before it ended: all_success if not said, all_done, one_failed, none_failed, none_skipped), dynamic (its body
-            runs in a worker, and the tasks that it calls join the run: what it returns is their result), name.
+            runs in a worker, and the tasks that it calls join the run: what it returns is their result), group, near, apart
+            and spread (which others it must run beside, or not: near="cache within rack", apart="server",
+            spread="zone by 2"), name.
 
     Raises:
         Invalid: An unknown option, or a value that makes no sense; both name the task.
     """
 
     def make(f: Any, name: str, who: str) -> TaskFunction[..., Any]:
-        read = task_options(who, options)
+        read = task_options(who, options, name)
         if read.dynamic and inspect.iscoroutinefunction(f):
             raise Invalid(
                 f"{who} is dynamic and async, but its body only calls tasks: nothing in it can be awaited",

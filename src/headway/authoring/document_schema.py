@@ -6,6 +6,7 @@ from typing import Any
 
 from headway.authoring.documents import FIELDS, TASK_FIELDS, TYPES
 from headway.authoring.options import TASK_OPTIONS, VARIANT_OPTIONS, WORKFLOW_OPTIONS
+from headway.domain.beside import BESIDE_FIELDS
 from headway.domain.rules import RULES
 
 _TEXT, _NUMBER, _WHOLE, _TRUTH = ({"type": kind} for kind in ("string", "number", "integer", "boolean"))
@@ -19,12 +20,13 @@ _RETRY = {
 }
 #: Options of a task, by what they take; `amount` is a number or a text with a unit.
 _OPTIONS: dict[str, dict[str, Any]] = {
-    **dict.fromkeys(("cpu", "memory", "gpu", "disk", "network", "estimate", "timeout", "restart", "deadline", "cost"), _AMOUNT),
+    **dict.fromkeys(("cpu", "memory", "gpu", "gpu_memory", "disk", "network"), _AMOUNT),
+    **dict.fromkeys(("estimate", "timeout", "restart", "deadline", "cost"), _AMOUNT),
     **dict.fromkeys(("resources", "rates", "env"), _AMOUNTS),
     **dict.fromkeys(("priority", "retries", "slots"), _WHOLE),
     **dict.fromkeys(("at_most_once", "gang", "dynamic"), _TRUTH),
     **dict.fromkeys(("cwd", "venv", "name"), _TEXT),
-    **dict.fromkeys(("where", "within", "pool"), _TEXTS),
+    **dict.fromkeys(("where", "within", "pool", *BESIDE_FIELDS), _TEXTS),
     "requirements": {"type": "array", "items": _TEXT},
     "cache": {"type": ["boolean", "number", "string"]},
     "version": {"type": ["integer", "string"]},

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from headway.authoring import attributes
 from headway.authoring.caching import read_cache
+from headway.domain.beside import BESIDE_FIELDS, Beside, parse_beside
 from headway.domain.codec import nearest
 from headway.domain.resources import POOL, Demand
 from headway.domain.rules import RULES
 from headway.domain.task import MOST_VARIANTS, Variant
-from headway.domain.units import parse_milli, parse_time
+from headway.domain.units import GPU_MEMORY, parse_milli, parse_time
 from headway.domain.where import Where, parse_where
 from headway.domain.workflow import Cache, Deadline, Environment, Retry
 from headway.errors import Invalid
 
 TASK_OPTIONS = (
     "cpu", "memory", "gpu", "estimate", "priority", "retries", "timeout", "at_most_once", "resources", "disk", "network",
-    "rates", "pool", "slots", "where", "variants", "name", "restart", "gang", "within", "rule",
+    "gpu_memory", "rates", "pool", "slots", "where", "variants", "name", "restart", "gang", "within", "rule",
     *attributes.OPTIONS,
-    "dynamic",
+    "dynamic", "group", "near", "apart", "spread",
 )  # fmt: skip
 #: What each variant may say of its own; what it leaves out is as beside `variants`.
 VARIANT_OPTIONS = (
-    "cpu", "memory", "gpu", "resources", "disk", "network", "rates", "pool", "slots", "estimate", "where",
+    "cpu", "memory", "gpu", "gpu_memory", "resources", "disk", "network", "rates", "pool", "slots", "estimate", "where",
 )  # fmt: skip
 WORKFLOW_OPTIONS = ("tenant", "weight", "name", "deadline")
 
@@ -51,6 +53,7 @@ class TaskOptions:
     cache: Cache | None = None
     environment: Environment | None = None
     dynamic: bool = False
+    beside: Beside | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +65,14 @@ class WorkflowOptions:
     deadline: Deadline | None = None
 
 
-def task_options(who: str, given: Mapping[str, Any]) -> TaskOptions:
+def task_options(who: str, given: Mapping[str, Any], name: str = "") -> TaskOptions:
     """Read what stands in `@task(...)`.
 
     Args:
         who: `task 'train'`, for the errors.
         given: As written: amounts as numbers or text (`memory="2GiB"`), times as seconds or text
             (`timeout="10min"`).
+        name: Of the task: its group, if it has rules about others and says none.
 
     Raises:
         Invalid: An option that does not exist, or a value that makes no sense; both name the task.
@@ -96,6 +100,7 @@ def task_options(who: str, given: Mapping[str, Any]) -> TaskOptions:
         dynamic = _dynamic(given.get("dynamic", False), gang)
         if dynamic and cache is not None:
             raise Invalid("it cannot be dynamic and have a cache", hint="give one to the tasks that it calls")
+        beside = _beside(given, name, gang, variants)
     except Invalid as error:
         raise Invalid(f"{who}: {error.message}", hint=error.hint) from None
     return TaskOptions(
@@ -116,6 +121,7 @@ def task_options(who: str, given: Mapping[str, Any]) -> TaskOptions:
         cache,
         environment,
         dynamic,
+        beside,
     )
 
 
@@ -175,7 +181,7 @@ def _resources(given: Any) -> Mapping[str, Any]:
     if not isinstance(given, Mapping) or not all(isinstance(name, str) and name for name in given):
         raise Invalid(f"resources={given!r} is not a dict of amounts", hint='write resources={"license": 1}')
     for name in given:
-        if name in ("cpu", "memory", "gpu", "disk", "network"):
+        if name in ("cpu", "memory", "gpu", "disk", "network", GPU_MEMORY):
             raise Invalid(f"resources has {name!r}, which has an option of its own", hint=f"write {name}=...")
     return given
 
@@ -198,6 +204,18 @@ def _gang(
     if within and not gang:
         raise Invalid(f"within={given['within']!r}, but it is no gang", hint="add gang=True, or say where=")
     return gang, within
+
+
+def _beside(given: Mapping[str, Any], name: str, gang: bool, variants: tuple[Variant, ...]) -> Beside | None:
+    """What it says of other tasks; with rules its group is its name unless it says another."""
+    beside = parse_beside({one: given.get(one) for one in BESIDE_FIELDS}, re.sub(r"[^\w.\-]", "", name))
+    if beside is not None and (gang or variants):
+        said = next(one for one in BESIDE_FIELDS if given.get(one))
+        raise Invalid(
+            f"it cannot {'be a gang' if gang else 'have variants'} and have {said}=",
+            hint='a gang says within="rack"' if gang else "drop one of the two",
+        )
+    return beside
 
 
 def _rule(given: Any, gang: bool) -> str:
@@ -227,7 +245,7 @@ def _within(given: Any) -> tuple[str, ...]:
 
 
 def _other(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    own = {name: given[name] for name in ("disk", "network") if name in given}
+    own = {name: given[name] for name in ("disk", "network", GPU_MEMORY) if name in given}
     return {**_resources(given.get("resources", {})), **own}
 
 

@@ -199,7 +199,7 @@ def shell(command: str, /, **given: Any) -> Any:
     options = {key: value for key, value in given.items() if key in TASK_OPTIONS and key not in places}
     arguments = {key: value for key, value in given.items() if key not in options}
     name = options.pop("name", None) or _name_of(command)
-    made = ShellTask(command, name, task_options(f"task {name!r}", options))
+    made = ShellTask(command, name, task_options(f"task {name!r}", options, name))
     here = mode.get()
     return made(**arguments) if arguments or isinstance(here, Trace) or here == IN_PLACE else made
 

@@ -22,6 +22,7 @@ from headway.authoring.futures import Future, Given, name_of
 from headway.authoring.options import TaskOptions, WorkflowOptions
 from headway.authoring.values import Encoded, encode, short
 from headway.domain.codec import validate_workflow
+from headway.domain.groups import grouped
 from headway.domain.results import Ref
 from headway.domain.waits import Wait
 from headway.domain.workflow import Arg, DictOf, ListOf, Output, TaskSpec, Value, When, Workflow, outputs_of
@@ -94,6 +95,8 @@ class Trace:
     _used: dict[str, int] = field(default_factory=dict)
     _keys: dict[tuple[str, Any], str] = field(default_factory=dict)
     _by_function: dict[int, str] = field(default_factory=dict)
+    #: What each task was called before its name was made unique.
+    _plain: dict[str, str] = field(default_factory=dict)
 
     # ── calls ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -385,7 +388,8 @@ class Trace:
         cache = options.cache
         if cache is not None and fields.get("function"):
             cache = coded(cache, self.functions[fields["function"]], f"task {name!r}")
-        name = self._unique(name)
+        plain, name = name, self._unique(name)
+        self._plain[name] = plain
         self.tasks.append(
             TaskSpec(
                 name=name,
@@ -409,6 +413,7 @@ class Trace:
                 cost=options.cost,
                 cache=cache,
                 environment=options.environment,
+                beside=options.beside,
                 **fields,
             )
         )
@@ -442,9 +447,8 @@ class Trace:
     def finish(self, result: Any, options: WorkflowOptions) -> Traced:
         """The graph, checked."""
         returned = None if result is None else self.arg(result, f"the result of workflow {self.name!r}")
-        workflow = Workflow(
-            self.name, tuple(self.tasks), returned, options.tenant, options.weight, options.deadline
-        )
+        tasks = tuple(grouped(self.tasks, self._plain))
+        workflow = Workflow(self.name, tasks, returned, options.tenant, options.weight, options.deadline)
         traced = Traced(workflow, self.values, self.functions)
         validate_workflow(workflow, traced.refs)
         return traced

@@ -96,6 +96,8 @@ class Call(Model):
     variants: list[VariantModel] = Field(default_factory=list)
     within: list[str] = Field(default_factory=list)
     dynamic: bool = False
+    #: Its group and rules about other tasks, as `domain.beside` writes them: `{"group": …, "near": […], …}`.
+    beside: dict[str, str | list[str]] = Field(default_factory=dict)
     path: int = 0
     behind: int = 0
 

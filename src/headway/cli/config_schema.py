@@ -89,6 +89,11 @@ def schema() -> dict[str, Any]:
             "type": "object",
             "additionalProperties": {"type": ["object", "integer", "number", "string"]},
         }
+    top["topology"] = {
+        "description": 'Which labels of nodes are levels, the widest first: levels = ["zone", "rack"].',
+        "type": "object",
+        "additionalProperties": {"type": "array", "items": _TEXT},
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "headway.toml",

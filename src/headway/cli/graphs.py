@@ -45,6 +45,8 @@ def _holds(spec: TaskSpec) -> str:
         parts.append(f"{spec.retry.limit} {'retry' if spec.retry.limit == 1 else 'retries'}")
     if spec.gang:
         parts.append(f"a gang within one {' or '.join(spec.within)}" if spec.within else "a gang")
+    if spec.beside is not None:
+        parts += [rule.told for rule in spec.beside.rules]
     if spec.at_most_once:
         parts.append("at most once")
     return "; ".join(parts)

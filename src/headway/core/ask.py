@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from headway.domain.beside import Beside
 from headway.domain.resources import Demand
 from headway.domain.task import Task
 from headway.domain.where import Where
@@ -23,6 +24,15 @@ class Wide:
 
 
 @dataclass(frozen=True, slots=True)
+class Bonds:
+    """What tasks of a run ask of others that run at the same time."""
+
+    run: str
+    tenant: str
+    beside: Beside
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """What decides, besides the policy, whether a task may start and where.
 
@@ -32,6 +42,7 @@ class Ask:
         forms: Instead of all that: what each variant of the task asks for, while none has been chosen.
         wide: For a gang in line, what all its members ask for; then the rest is its leader's.
         tenant: Whose it is, if that has limits of its own (`admission.gates`), else empty.
+        bonds: What it asks of other tasks, or None.
     """
 
     demand: Demand
@@ -40,6 +51,7 @@ class Ask:
     forms: tuple[Ask, ...] = ()
     wide: Wide | None = None
     tenant: str = ""
+    bonds: Bonds | None = None
 
 
 def ask_of(task: Task, pin: str = "", tenant: str = "") -> Ask:
@@ -47,4 +59,5 @@ def ask_of(task: Task, pin: str = "", tenant: str = "") -> Ask:
     if task.variants:
         forms = tuple(Ask(one.demand, pin, one.where, tenant=tenant) for one in task.variants)
         return Ask(forms[0].demand, pin, forms[0].where, forms, tenant=tenant)
-    return Ask(task.demand, pin, task.where, tenant=tenant)
+    bonds = Bonds(task.run, task.tenant, task.beside) if task.beside is not None else None
+    return Ask(task.demand, pin, task.where, tenant=tenant, bonds=bonds)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from headway.core import events, explain, invariants, snapshot, stopping, switching, trains
+from headway.core import beside, events, explain, invariants, snapshot, stopping, switching, trains
 from headway.core.admission import gangs, limits, windows
 from headway.core.admission.slots import pools_view
 from headway.core.branches import depth_of
@@ -108,6 +108,7 @@ class Engine:
             events.PreemptionSet: self._preemption_set,
             events.SpeedsSet: self._speeds_set,
             events.SitesSet: self._sites_set,
+            events.LevelsSet: self._levels_set,
             events.TenantSet: self._tenant_set,
             events.WindowSet: self._window_set,
             events.WindowCleared: self._window_cleared,
@@ -164,7 +165,7 @@ class Engine:
         else:
             world.gates.stirred.clear()
         place_all(world, now)
-        while world.gates.shut and world.gates.reconsider(world.queue):
+        while (world.gates.shut and world.gates.reconsider(world.queue)) or world.company.stirred:
             place_all(world, now)
         self._victim_wake = victims.make_room(world, now) if world.policy.classes else None
         if world.queue.wide:
@@ -173,6 +174,8 @@ class Engine:
             self._victim_wake = earlier(self._victim_wake, within.make_room(world, now))
         if world.gates.accounts:
             self._victim_wake = earlier(self._victim_wake, reclaim.make_room(world, now))
+        while world.company.stirred:
+            place_all(world, now)
         if world.trains:
             trains.call_back(world, now)
         if world.touched or world.queue.arrived:
@@ -321,6 +324,8 @@ class Engine:
             world.nodes.changed(space, freed=True)
         if world.ledger is not None:
             world.ledger.resize(world.nodes.all)
+        if world.company.shapes:
+            beside.moved(world)
         for task, attempt in event.holds:
             # It came back with an attempt that is not ours any more: it must not go on beside a newer one.
             entry = world.tasks.get(task)
@@ -339,6 +344,8 @@ class Engine:
         self.world.nodes.changed(space, freed=False)
         if self.world.ledger is not None:
             self.world.ledger.resize(self.world.nodes.all)
+        if self.world.company.shapes:
+            beside.moved(self.world)
 
     def _lose_all(self, space: Space, held: frozenset[tuple[str, int]], now: int) -> None:
         self._cancel_claims(space, now)
@@ -363,12 +370,16 @@ class Engine:
         if event.cordoned:
             self._cancel_claims(space, now)
         self.world.nodes.changed(space, freed=not event.cordoned)
+        if self.world.company.shapes:
+            beside.moved(self.world)
 
     # ── tasks ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def _offered(self, event: events.TaskOffered, now: int) -> None:
         if event.task.gang is not None:
             gangs.refuse_nonsense(self.world, event.task)
+        if event.task.beside is not None:
+            beside.refuse_nonsense(event.task)
         entry = self.world.tasks.get(event.task.id)
         if entry is None:
             self.world.admit(event.task, event.not_before, now)
@@ -574,6 +585,10 @@ class Engine:
     def _sites_set(self, event: events.SitesSet, now: int) -> None:
         paces = self.world.nodes.paces
         paces.say(paces.speeds, event.sites)
+
+    def _levels_set(self, event: events.LevelsSet, now: int) -> None:
+        self.world.company.levels = event.levels
+        beside.moved(self.world)
 
     def _tenant_set(self, event: events.TenantSet, now: int) -> None:
         if event.weight < 1:

@@ -221,6 +221,13 @@ class SitesSet:
 
 
 @dataclass(frozen=True, slots=True)
+class LevelsSet:
+    """Which labels of nodes are levels, from the widest to the narrowest, from now on; empty for none."""
+
+    levels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TenantSet:
     """What a tenant is due, from now on.
 
@@ -307,6 +314,7 @@ Event = (
     | PreemptionSet
     | SpeedsSet
     | SitesSet
+    | LevelsSet
     | TenantSet
     | WindowSet
     | WindowCleared

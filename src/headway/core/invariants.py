@@ -8,6 +8,7 @@ from __future__ import annotations
 from headway.core.admission.quota import short
 from headway.core.admission.rate import PARTS
 from headway.core.joint.record import Standing
+from headway.core.placement.company import Company
 from headway.core.placement.space import Space
 from headway.core.state import Entry, State
 from headway.core.turns import TurnQueue
@@ -34,6 +35,7 @@ def check(world: World) -> None:
     if world.plan is not None:
         _check_plan(world, world.plan)
     _check_gangs(world)
+    _check_company(world)
 
 
 def story(entry: Entry) -> str:
@@ -180,7 +182,7 @@ def _check_space(space: Space) -> None:
         cpu += shape.cpu
         memory += shape.memory
         for index in indices:
-            devices[index] += shape.per_device
+            devices[index] += space.per_device(shape)
         for name, amount in shape.other:
             other[name] = other.get(name, 0) + amount
     for claim in space.claims:  # not gathered yet
@@ -190,6 +192,10 @@ def _check_space(space: Space) -> None:
             devices[index] -= missing
         for name, missing in claim.other.items():
             other[name] -= missing
+    for index, free in enumerate(space.devices):
+        here = [one.shape.vram for one in space.leases.values() if index in one.devices]
+        shrank = free < 0 or any(vram > space.vram for vram in here)
+        assert shrank or sum(here) <= space.vram, f"{told}: {here} bytes of gpu {index}, it has {space.vram}"
     assert cpu == space.cpu_size, f"{told}: cpu adds up to {cpu}, it has {space.cpu_size}"
     assert memory == space.memory_size, f"{told}: memory adds up to {memory}, it has {space.memory_size}"
     assert devices == space.sizes, f"{told}: devices add up to {devices}, it has {space.sizes}"
@@ -388,3 +394,22 @@ def _check_plan(world: World, plan: Standing) -> None:
         assert task in world.tasks, f"{told}: {task} has left"
         assert plan.record.rows[rank] is row, f"{told}: {task} is not number {rank}"
     assert not (plan.over and plan.kept_on), f"{told}: is over and keeps places"
+
+
+def _check_company(world: World) -> None:
+    """Who is where, counted anew; every shape that asks something of others is known, and only those."""
+    company = world.company
+    fresh = Company(world.nodes)
+    fresh.levels = company.levels
+    fresh.recount(world.leases.values(), world.claims.values())
+    assert fresh.held == company.held, f"company {company.held}, {fresh.held} are"
+    assert fresh.wards == company.wards, f"wards {company.wards}, {fresh.wards} are"
+    for group, level, counts in company.known_counts():
+        assert counts == fresh.counted(group, level), f"{group} by {level}: {counts} said"
+    for entry in world.tasks.values():
+        asks = entry.task.beside is not None
+        assert asks == (entry.shape.bond is not None), f"{story(entry)}: bond {entry.shape.bond}"
+    for shape in world.queue.shapes:
+        told = f"shape {shape.id} of {shape.ask.bonds}"
+        assert (shape.bond is not None) == (shape.id in company.shapes), f"{told}: nobody knows its bond"
+        assert shape.bond is not None or not (shape.ask.bonds and (shape.count or shape.live)), f"{told}: given up"

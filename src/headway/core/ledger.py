@@ -286,7 +286,7 @@ class Ledger:
         for space in spaces:
             if not space.gone:
                 node = space.node
-                named = (("cpu", node.cpu), ("memory", node.memory), ("gpu", node.gpus * MILLI), *node.other)
+                named = (("cpu", node.cpu), ("memory", node.memory), ("gpu", node.gpus * MILLI), *node.named)
                 for name, amount in named:
                     total[name] = total.get(name, 0) + amount
         if total != self.capacity:

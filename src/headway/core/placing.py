@@ -12,6 +12,7 @@ from heapq import heapify, heappop, heappush
 from headway.core import variants
 from headway.core.admission import backfill, gangs, planned, windows
 from headway.core.admission.line import admits, head_of_line
+from headway.core.beside import barred
 from headway.core.decisions import Reason
 from headway.core.placement.space import Space
 from headway.core.queue import Shape, Slot
@@ -27,6 +28,7 @@ def place_all(world: World, now: int) -> None:
     """Grants everything that fits, under the policy's discipline; on closing nodes what will have ended in time."""
     if world.queue.undecided:
         variants.begin(world)
+    world.company.stirred = False
     _place_open(world, now)
     if world.windows.active:
         # Who went to a closing node may have been the head of the line.
@@ -61,6 +63,10 @@ def _strict(world: World, now: int) -> None:
         space = world.nodes.best(entry.shape, entry)
         if space is None:
             if entry.shape.wide and gangs.try_start(world, entry, now):
+                continue
+            if entry.shape.bond is not None and barred(world, entry.shape):
+                world.queue.park(entry.shape)  # whom it waits for may be behind it
+                world.head = None
                 continue
             world.head = entry.task.id
             return
@@ -174,6 +180,10 @@ def _by_turns(world: World, queue: TurnQueue, now: int) -> None:
                     tried = _union(freed)
                 else:
                     queue.park(shape)
+                    if shape.bond is not None and tried >> shape.id & 1:
+                        # It fitted there until another's coming was against it.
+                        freed = {index: bits & ~(1 << shape.id) for index, bits in freed.items()}
+                        tried = _union(freed)
                 continue
             _on_best(world, head, best, now)
             space = best

@@ -22,10 +22,11 @@ import numpy.typing as npt
 from headway.core.admission.gates import Shut
 from headway.core.ask import Ask, Wide
 from headway.core.fitting import Fitting
+from headway.core.placement.company import Bond
 from headway.core.placement.sights import Sight
 from headway.core.placement.space import Imagined, Space
 from headway.core.state import Entry
-from headway.domain.units import MILLI
+from headway.domain.units import GPU_MEMORY, MILLI
 
 #: (key, order of arrival, entry): no two entries have the same order of arrival, so they are never compared.
 Item = tuple[int, int, Entry]
@@ -86,6 +87,7 @@ class Shape:
         ask: All of it. `demand`, `pin` and `where` are its own, close at hand. `picky`: it is pinned, has conditions or forms.
         share: Milli of one device, `whole`: devices; at most one of them is not 0. `per_device`: milli it
             takes of each.
+        vram: Bytes of memory that it takes of each device, or 0.
         heap: Its queue, with dead elements. `count`: the living.
         slot: Its element among the heads while anything is queued.
         parked: Something is queued, and it fits on no node, but perhaps on one freed since.
@@ -96,6 +98,7 @@ class Shape:
         needs: What its gates must let pass: `amounts`, or those of a whole gang. `rates`: what it takes of rates, likewise.
         gated: It has gates to pass besides finding a node. `shut`: why its head may not pass them now: then it is neither
             in line nor parked.
+        bond: What it asks of other tasks; see `company`.
         live: Leases of this shape.
         wide: It is what a gang asks for: no single node is asked to hold it.
         search: The last search for victims of worse classes that failed. `longer`: the same within a class.
@@ -103,9 +106,9 @@ class Shape:
     """
 
     __slots__ = (
-        "amounts", "ask", "beyond", "count", "cpu", "demand", "fits", "forms", "gated", "gpu", "heap", "id", "live", "longer",
+        "amounts", "ask", "beyond", "bond", "count", "cpu", "demand", "fits", "forms", "gated", "gpu", "heap", "id", "live", "longer",
         "memory", "needs", "other", "parked", "parts", "per_device", "picky", "pin", "rates", "reclaim_at", "search",
-        "seen", "share", "shut", "sight", "slot", "tenant", "thirsty", "where", "whole", "wide",
+        "seen", "share", "shut", "sight", "slot", "tenant", "thirsty", "vram", "where", "whole", "wide",
     )  # fmt: skip
 
     def __init__(self, ident: int, ask: Ask, forms: tuple[Shape, ...] = ()) -> None:
@@ -117,15 +120,20 @@ class Shape:
         self.pin = ask.pin
         self.where = ask.where
         self.tenant = ask.tenant
-        self.picky = bool(ask.pin or ask.where or forms)
+        self.bond: Bond | None = None
+        self.picky = bool(ask.pin or ask.where or forms or ask.bonds)
         self.cpu = NEVER if forms else demand.cpu
         self.memory = demand.memory
         self.gpu = demand.gpu
         self.share = demand.gpu if demand.gpu < MILLI else 0
         self.whole = demand.gpu // MILLI
         self.per_device = self.share or MILLI
-        self.other = demand.other
-        named = (("cpu", demand.cpu), ("memory", demand.memory), ("gpu", demand.gpu), *demand.other)
+        self.vram = dict(demand.other).get(GPU_MEMORY, 0)
+        self.other = (
+            tuple(pair for pair in demand.other if pair[0] != GPU_MEMORY) if self.vram else demand.other
+        )
+        self.picky = self.picky or bool(self.vram)
+        named = (("cpu", demand.cpu), ("memory", demand.memory), ("gpu", demand.gpu), *demand.named)
         self.amounts = tuple(pair for pair in named if pair[1])
         self.heap: list[Item] = []
         self.count = 0
@@ -152,6 +160,13 @@ class Shape:
         # A task that moved to another shape may leave a dead element with the same key and arrival behind.
         return self.id < other.id
 
+    def of_each(self, memory: int) -> int:
+        """Milli that it takes of each device, of which each has so many bytes: its share, or as much as its memory is a part of
+        that of the device, if that is more."""
+        if not self.vram or not self.share or self.vram >= memory:
+            return MILLI if self.vram and self.share else self.per_device
+        return max(self.share, -(-self.vram * MILLI // memory))
+
     @property
     def in_line(self) -> bool:
         """Whether its head competes to be tried on any node."""
@@ -171,7 +186,7 @@ def _sums(wide: Wide) -> tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int
     taken: dict[str, int] = {}
     for part, count in wide.parts:
         one = part.demand
-        for name, amount in (("cpu", one.cpu), ("memory", one.memory), ("gpu", one.gpu), *one.other):
+        for name, amount in (("cpu", one.cpu), ("memory", one.memory), ("gpu", one.gpu), *one.named):
             held[name] = held.get(name, 0) + count * amount
         for name, amount in one.rates:
             taken[name] = taken.get(name, 0) + count * amount
@@ -226,6 +241,16 @@ class Queue:
             if found.wide:
                 self.wide.append(found)
         return found
+
+    def rename(self, shape: Shape, ask: Ask) -> None:
+        """A shape that nobody needs any more stands for another ask, which differs by its bonds only."""
+        del self._ids[shape.ask]
+        self._ids[ask] = shape
+        shape.__init__(shape.id, ask)  # type: ignore[misc]
+
+    def known(self, ask: Ask) -> Shape | None:
+        """The shape that there is for it, or None."""
+        return self._ids.get(ask)
 
     def push(self, entry: Entry, key: int) -> None:
         """Puts a task in line."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from headway.core import decisions
 from headway.core.admission.gates import Shut
-from headway.core.ask import Ask, Wide
+from headway.core.ask import Ask, Bonds, Wide
 from headway.core.capacity.estimates import Estimates
 from headway.core.decisions import Decision, Reason
 from headway.core.events import TaskOffered
@@ -27,6 +27,7 @@ from headway.core.preemption.budgets import Disruptions
 from headway.core.settings import Settings
 from headway.core.state import Claim, Entry, Lease, Member, Ousted, Past, Reservation, State
 from headway.core.world import World
+from headway.domain.beside import Beside
 from headway.domain.override import Override
 from headway.domain.resources import Demand, Node
 from headway.domain.task import Gang, Task, Variant
@@ -60,6 +61,7 @@ def take(world: World) -> Tree:
         "gates": world.gates.tree(),
         "arrived": list(world.queue.arrived),
         "nodes": [_space(space) for space in world.nodes.all],
+        "company": world.company.tree(),
         "freed": list(world.nodes.freed),
         "paces": world.nodes.paces.tree(),
         "expected": world.nodes.expected.tree(),
@@ -119,6 +121,8 @@ def load(tree: Tree) -> World:
     for row in tree["nodes"]:
         _unspace(world, row)
     world.nodes.freed = {index: world.nodes.all[index] for index in tree["freed"]}
+    if "company" in tree:  # older snapshots lack it
+        world.company.fill(tree["company"], world.queue.shapes)
     world.nodes.paces.fill(tree.get("paces", [[], []]))
     if "expected" in tree:  # older snapshots lack it
         world.nodes.expected = Expected.from_tree(tree["expected"], world.queue.shapes)
@@ -157,6 +161,9 @@ def load(tree: Tree) -> World:
     world.trains = {shape: {i: world.leases[i] for i in leases} for shape, leases in tree["trains"]}
     world.touched = {ident: world.leases[ident] for ident in tree["touched"]}
     world.out = [_undecision(row) for row in tree["out"]]
+    world.company.recount(world.leases.values(), world.claims.values())
+    if "company" in tree:
+        world.company.stirred = bool(tree["company"][3])
     world.gates.recount(world.queue.shapes, list(world.leases.values()), list(world.claims.values()))
     if world.ledger is not None:
         world.ledger.fill(tree["ledger"], list(world.members()), world.nodes.all)
@@ -185,11 +192,17 @@ def _undemand(row: list[Any]) -> Demand:
 def _ask(ask: Ask) -> list[Any]:
     row: list[Any] = [_demand(ask.demand), ask.pin]
     wide = ask.wide
-    if wide is not None or ask.tenant:
+    if wide is not None or ask.tenant or ask.bonds is not None:
         members = (
             [[[_ask(part), n] for part, n in wide.parts], list(wide.within)] if wide is not None else None
         )
-        return [*row, list(ask.where), [_ask(form) for form in ask.forms], members, ask.tenant]
+        row = [*row, list(ask.where), [_ask(form) for form in ask.forms], members, ask.tenant]
+        bonds = ask.bonds
+        return (
+            row
+            if bonds is None
+            else [*row, [bonds.run, bonds.tenant, [_lists(value) for value in _fields(bonds.beside)]]]
+        )
     if ask.forms:
         return [*row, list(ask.where), [_ask(form) for form in ask.forms]]
     return [*row, list(ask.where)] if ask.where else row
@@ -202,7 +215,8 @@ def _unask(row: list[Any]) -> Ask:
     if len(row) > 4 and row[4] is not None:
         parts, within = row[4]
         wide = Wide(tuple((_unask(part), n) for part, n in parts), tuple(within))
-    return Ask(_undemand(row[0]), row[1], where, forms, wide, row[5] if len(row) > 5 else "")
+    bonds = Bonds(row[6][0], row[6][1], Beside(*_tuples(row[6][2]))) if len(row) > 6 else None
+    return Ask(_undemand(row[0]), row[1], where, forms, wide, row[5] if len(row) > 5 else "", bonds)
 
 
 def _reservation(kept: Reservation) -> list[Any]:
@@ -281,6 +295,10 @@ _RARE: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "gang": (lambda gang: [_lists(value) for value in _fields(gang)], lambda row: Gang(*_tuples(row))),
     "path": (int, int),
     "behind": (int, int),
+    "beside": (
+        lambda beside: [_lists(value) for value in _fields(beside)],
+        lambda row: Beside(*_tuples(row)),
+    ),
 }
 
 _DEFAULTS = {one.name: one.default for one in fields(Task) if one.name in _RARE}

@@ -282,7 +282,7 @@ class Claim:
         self.reclaims = False
         self.cpu = shape.cpu
         self.memory = shape.memory
-        self.gpus = dict.fromkeys(devices, shape.per_device)
+        self.gpus = dict.fromkeys(devices, space.per_device(shape))
         self.other = dict(shape.other)
 
     @property

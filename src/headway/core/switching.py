@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from headway.core.ask import Ask
+from headway.core.beside import plain
 from headway.core.joint.record import PlanRecord, Standing
 from headway.core.policy import Policy
 from headway.core.state import State
@@ -25,7 +26,7 @@ def rekey(world: World, policy: Policy) -> None:
     if policy.placement is not world.nodes.placement:
         world.nodes.measure_by(policy.placement, world.queue.shapes)
         if policy.mixed and not world.nodes.expected.mix:
-            world.nodes.expected.saw(entry.shape for entry in world.tasks.values())
+            world.nodes.expected.saw(plain(world, entry.shape) for entry in world.tasks.values())
     for entry in queued:
         entry.item = None
     world.line_up()
@@ -43,7 +44,7 @@ def expect(world: World, classes: tuple[tuple[Demand, int], ...]) -> None:
     given = tuple((world.interned(Ask(demand)), count) for demand, count in classes)
     world.nodes.expected = world.nodes.expected.replaced(given)
     if not given:
-        world.nodes.expected.saw(entry.shape for entry in world.tasks.values())
+        world.nodes.expected.saw(plain(world, entry.shape) for entry in world.tasks.values())
 
 
 def follow(world: World, record: PlanRecord | None) -> None:

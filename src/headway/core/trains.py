@@ -69,6 +69,8 @@ def fill(world: World, now: int) -> None:
 
 def _fill_one(world: World, lease: Lease, part: int, now: int) -> None:
     shape, span = lease.shape, world.settings.train_span
+    if shape.bond is not None:
+        return  # each of its tasks is asked anew who else is there
     shape.thirsty.pop(lease.id, None)
     if lease.recalls or lease.slow or lease.evicting or not lease.space.open or lease.outstanding * 2 > span:
         return

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from headway.core import beside
 from headway.core.admission import gangs
 from headway.core.admission.calendar import Windows
 from headway.core.admission.gates import Gates
@@ -25,6 +26,7 @@ from headway.core.decisions import Decision, Dropped, Lost, Preempt, Reason, Rec
 from headway.core.joint.record import Standing
 from headway.core.ledger import Ledger
 from headway.core.overrides import Overrides
+from headway.core.placement.company import Company
 from headway.core.placement.nodes import Nodes
 from headway.core.placement.paces import Source
 from headway.core.placement.space import Space
@@ -75,6 +77,7 @@ class World:
         self.queue = Queue()
         self.nodes = Nodes(policy.placement)
         self.nodes.book = self
+        self.company = Company(self.nodes)
         self.overrides = Overrides()
         self.disruptions = Disruptions()
         #: Tasks that were asked to leave for another's sake and do not run again yet.
@@ -220,8 +223,9 @@ class World:
         return self.interned(ask_of(task, pin, self.gates.owner(task)))
 
     def form_of(self, task: Task) -> tuple[Family, Shape]:
-        """The family and the shape of a task; found at once for one that is like another, unless tenants have shapes of their own."""
-        if task.variants or self.gates.accounts or self.gates.capped:
+        """The family and the shape of a task; found at once for one that is like another, unless tenants or rules about
+        other tasks have shapes of their own."""
+        if task.variants or task.beside is not None or self.gates.accounts or self.gates.capped:
             return self.estimates.family(task.kind, task.demand), self.shape_of(task)
         like = (task.kind, task.demand, task.where)
         found = self._forms.get(like)
@@ -231,6 +235,8 @@ class World:
 
     def interned(self, ask: Ask) -> Shape:
         """The shape of what is asked."""
+        if ask.bonds is not None:
+            return beside.shape_of(self, ask)
         known = len(self.queue.shapes)
         shape = self.queue.shape(ask)
         for made in self.queue.shapes[known:]:
@@ -248,7 +254,7 @@ class World:
         entry.not_before = not_before
         self.tasks[task.id] = entry
         if self.policy.mixed:
-            self.nodes.expected.saw((entry.shape,))
+            self.nodes.expected.saw((beside.plain(self, entry.shape),))
         self.counts[State.WAITING] += 1
         if task.gang is not None:
             gangs.join(self, entry)
@@ -429,6 +435,8 @@ class World:
         self.leases[lease.id] = lease
         space.leases[lease.id] = lease
         entry.shape.live += 1
+        if entry.shape.bond is not None:
+            beside.count(self, space, entry.shape, 1)
         if self.gates.accounts or self.gates.slots:
             self.gates.hold(lease, 1)
         return lease
@@ -436,7 +444,9 @@ class World:
     def place(self, entry: Entry, space: Space, reason: Reason, now: int) -> Lease:
         """Takes the room and grants the head of a shape."""
         shape, nodes = entry.shape, self.nodes
-        devices = space.take(shape, None if nodes.sights is None else nodes.sights.devices(shape, space))
+        # Sights choose a device by the share; one of a shape that asks for memory of devices is chosen by that.
+        sights = nodes.sights if not shape.vram else None
+        devices = space.take(shape, None if sights is None else sights.devices(shape, space))
         nodes.changed(space, freed=False)
         lease = self.open_lease(space, entry, devices)
         self.grant(entry, lease, reason, now)
@@ -528,6 +538,8 @@ class World:
         del self.leases[ident]
         del space.leases[ident]
         shape.live -= 1
+        if shape.bond is not None:
+            beside.count(self, space, shape, -1)
         if shape.thirsty:
             shape.thirsty.pop(ident, None)
         if self.touched:
@@ -609,6 +621,8 @@ class World:
         self.move(entry, Move.CLAIM)
         claim = Claim(entry, space, devices, victims, now)
         self.claims[entry.task.id] = claim
+        if entry.shape.bond is not None:
+            beside.count(self, space, entry.shape, 1)
         if entry.shape.gated:
             self.gates.claim(entry.shape, 1)
         space.claims.append(claim)
@@ -620,6 +634,8 @@ class World:
     def cancel_claim(self, claim: Claim) -> None:
         """The place is not needed any more, or went away; the task is the caller's to settle. Nobody leaves in vain."""
         del self.claims[claim.entry.task.id]
+        if claim.entry.shape.bond is not None:
+            beside.count(self, claim.space, claim.entry.shape, -1)
         if claim.entry.shape.gated:
             self.gates.claim(claim.entry.shape, -1)
         claim.space.disband(claim)
@@ -633,6 +649,8 @@ class World:
             gangs.fulfil(self, entry, now)
             return
         del self.claims[entry.task.id]
+        if entry.shape.bond is not None:
+            beside.count(self, claim.space, entry.shape, -1)
         if entry.shape.gated:
             self.gates.claim(entry.shape, -1)
         claim.space.claims.remove(claim)

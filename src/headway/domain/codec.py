@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headway.domain import attributes, waits
+from headway.domain.beside import BESIDE_FIELDS, beside_to_json, parse_beside
+from headway.domain.groups import check_groups
 from headway.domain.reading import a_flag as _flag
 from headway.domain.reading import a_list as _list
 from headway.domain.reading import a_text as _text
@@ -54,6 +56,7 @@ _TASK_FIELDS = (
     "timeout", "at_most_once", "where", "restart", "variants", "gang", "within", "after", "rule", "when", "wait",
     *attributes.FIELDS,
     "dynamic",
+    "beside",
 )  # fmt: skip
 _WHEN_FIELDS = ("task", "be")
 _VARIANT_FIELDS = ("demand", "estimate", "where")
@@ -243,6 +246,8 @@ def _spec_to_json(spec: TaskSpec) -> dict[str, Any]:
     tree.update(attributes.to_json(spec))
     if spec.within:
         tree["within"] = list(spec.within)
+    if spec.beside is not None:
+        tree["beside"] = beside_to_json(spec.beside)
     plain = (
         ("mapped", 0),
         ("priority", 0),
@@ -329,6 +334,7 @@ def _spec_from_json(tree: Any, where: str) -> TaskSpec:
         wait=waits.from_json(fields.get("wait"), f"{where}.wait"),
         **attributes.from_json(fields, where),
         dynamic=_flag(fields.get("dynamic", False), f"{where}.dynamic"),
+        beside=parse_beside(_object(fields.get("beside", {}), BESIDE_FIELDS, f"{where}.beside")),
     )
 
 
@@ -410,6 +416,7 @@ def validate_workflow(workflow: Workflow, values: Mapping[str, Ref] | None = Non
                 f"task {spec.name!r} stands before a task it depends on", hint="order the tasks with in_order"
             )
         placed.add(spec.name)
+    check_groups(workflow)
 
 
 def _check_names(specs: Sequence[TaskSpec]) -> None:

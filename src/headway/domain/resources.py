@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headway.domain.units import (
+    GPU_MEMORY,
     MILLI,
     parse_amount,
     parse_bytes,
@@ -30,7 +31,7 @@ class Demand:
         memory: Bytes.
         gpu: Milli-GPUs. Below 1000 a share of one single device; else whole devices (a multiple of 1000).
         other: Any named resource, sorted by name, without zeros: `disk` in bytes, `network` in bits a second, all others
-            in milli-units.
+            in milli-units; `gpu_memory` in bytes of each device, of which a share then takes at least that part.
         rates: What it takes, once and when it is granted, of rate-limited resources such as model tokens a minute: milli by
             name, sorted, without zeros. It is not held, and no node has it.
     """
@@ -48,6 +49,10 @@ class Demand:
             raise Invalid(
                 f"gpu={show_milli(self.gpu)} asks for a fraction above one device",
                 hint="ask for a share of one device (gpu=0.5) or for whole devices (gpu=2)",
+            )
+        if not self.gpu and any(name == GPU_MEMORY for name, _ in self.other):
+            raise Invalid(
+                "gpu_memory is asked of no device", hint="say of how much of one, too: gpu=0.25, or gpu=1"
             )
 
     @classmethod
@@ -75,6 +80,11 @@ class Demand:
     def devices(self) -> int:
         """How many devices it touches: a share counts as one."""
         return -(-self.gpu // MILLI)
+
+    @property
+    def named(self) -> tuple[tuple[str, int], ...]:
+        """All that it holds of named resources, memory of devices over all devices."""
+        return tuple((name, much * self.devices if name == GPU_MEMORY else much) for name, much in self.other)
 
     def __str__(self) -> str:
         parts = [f"cpu {show_milli(self.cpu)}"]
@@ -106,6 +116,11 @@ class Node:
     gpus: int = 0
     other: tuple[tuple[str, int], ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def named(self) -> tuple[tuple[str, int], ...]:
+        """All that it has of named resources, memory of devices over all devices."""
+        return tuple((name, much * self.gpus if name == GPU_MEMORY else much) for name, much in self.other)
 
     def lacks(self, demand: Demand) -> tuple[str, int, int] | None:
         """The first resource of which the empty node has less than asked: (name, asked, has), or None if it could hold it."""

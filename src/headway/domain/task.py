@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from headway.domain.beside import Beside
 from headway.domain.resources import Demand
 from headway.domain.units import MILLI
 from headway.domain.where import Where
@@ -71,6 +72,7 @@ class Task:
         gang: The gang it is a member of, or None.
         path: Microseconds on the longest way through the tasks of its run that wait for it (`core.behind`).
         behind: Milli-weight of what waits for it.
+        beside: Its group, and which others it must be near to, apart from or spread out among; or None.
     """
 
     id: str
@@ -91,6 +93,7 @@ class Task:
     gang: Gang | None = None
     path: int = 0
     behind: int = 0
+    beside: Beside | None = None
 
     def as_variant(self, index: int) -> Task:
         """The task as it runs in that way."""

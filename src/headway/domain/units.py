@@ -13,6 +13,10 @@ from headway.errors import Invalid
 MILLI = 1000
 SECOND = 1_000_000  # microseconds
 HOUR = 3600 * SECOND
+#: The memory of one device, a named resource that is held device by device: of a demand of each that it takes, of a node of each
+#: that it has.
+GPU_MEMORY = "gpu_memory"
+_IN_BYTES = ("memory", "disk", GPU_MEMORY)
 
 _BYTES = {
     "": 1, "B": 1,
@@ -77,9 +81,10 @@ def parse_bits(value: int | str, what: str = "network") -> int:
 
 
 def parse_amount(name: str, value: float | int | str) -> int:
-    """An amount of a named resource in the unit that it is counted in: bytes of memory and disk, bits a second of network,
+    """An amount of a named resource in the unit that it is counted in: bytes of memory (also of a
+    device) and disk, bits a second of network,
     milli of everything else."""
-    if name in ("memory", "disk"):
+    if name in _IN_BYTES:
         return parse_bytes(value, name)  # type: ignore[arg-type]  # a float is refused with words
     if name == "network":
         return parse_bits(value, name)  # type: ignore[arg-type]
@@ -137,7 +142,7 @@ def show_bits(rate: int) -> str:
 
 def show_amount(name: str, amount: int) -> str:
     """The reverse of `parse_amount`, for a reader."""
-    if name in ("memory", "disk"):
+    if name in _IN_BYTES:
         return show_bytes(amount)
     return show_bits(amount) if name == "network" else show_milli(amount)
 

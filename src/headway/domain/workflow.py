@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from headway.domain.beside import Beside
 from headway.domain.resources import Demand
 from headway.domain.rules import RULES
 from headway.domain.task import Variant
@@ -168,6 +169,7 @@ class TaskSpec:
         cache: Under what an earlier result is as good, or None if it always runs.
         dynamic: What its body calls joins the run as soon as it has ended (`domain.growth`), and gives its result.
         gang: Of a mapped task: its items are a gang (`domain.task.Gang`), and `within` is what must be the same for all.
+        beside: Its group, and which others it must be near to, apart from or spread out among; or None.
     """
 
     name: str
@@ -196,6 +198,7 @@ class TaskSpec:
     cache: Cache | None = None
     environment: Environment | None = None
     dynamic: bool = False
+    beside: Beside | None = None
 
     @property
     def ways(self) -> tuple[Variant, ...]:

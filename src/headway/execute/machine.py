@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from headway.domain.resources import Node
-from headway.domain.units import MILLI
+from headway.domain.units import GPU_MEMORY, MILLI
 from headway.errors import Invalid
 from headway.settings import AUTO, NodeSettings
 
@@ -41,7 +41,8 @@ def this_machine(settings: NodeSettings | None = None, state: Path | None = None
 
 def _other(said: NodeSettings, state: Path) -> tuple[tuple[str, int], ...]:
     disk = free_bytes(state) if said.disk == AUTO else said.disk
-    return tuple((name, amount) for name, amount in (("disk", disk), ("network", said.network)) if amount)
+    named = (("disk", disk), (GPU_MEMORY, said.gpu_memory), ("network", said.network))
+    return tuple((name, amount) for name, amount in named if amount)
 
 
 def free_bytes(folder: Path) -> int:

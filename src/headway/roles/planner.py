@@ -26,6 +26,7 @@ from headway.core.behind import Behind, behind
 from headway.core.capacity.estimates import UNKNOWN
 from headway.core.runs import Offer, Plan, Runs, refuse_impossible
 from headway.core.runs.schedules import Schedules
+from headway.domain.beside import beside_to_json
 from headway.domain.codec import arg_to_json as tree_of
 from headway.domain.codec import ref_from_json, ref_to_json, workflow_from_json
 from headway.domain.growth import GRAPH, Growth, growth_from_json
@@ -316,6 +317,7 @@ class Planner:
             variants=[variant_to_model(variant) for variant in spec.variants],
             within=list(spec.within),
             dynamic=spec.dynamic,
+            beside=beside_to_json(spec.beside) if spec.beside is not None else {},
             path=lies.path,
             behind=lies.weight,
         )

@@ -18,6 +18,7 @@ from headway.bus.messages import (
 from headway.core import events
 from headway.core.events import Outcome
 from headway.domain.attributes import environment_to_json
+from headway.domain.beside import parse_beside
 from headway.domain.resources import Demand, Node
 from headway.domain.results import Ref
 from headway.domain.task import Gang, Task, Variant
@@ -103,6 +104,7 @@ def task_from_row(row: OfferRow, call: Call, demand: Demand, variants: tuple[Var
         restart=call.restart,
         variants=variants,
         gang=Gang(row.call, *row.gang, tuple(call.within)) if row.gang is not None else None,
+        beside=parse_beside(call.beside) if call.beside else None,
     )
 
 

@@ -26,7 +26,7 @@ from typing import Any
 
 from headway.core import standing
 from headway.domain.resources import Demand, Node
-from headway.domain.units import MILLI, parse_amount, parse_bytes, parse_milli
+from headway.domain.units import GPU_MEMORY, MILLI, parse_amount, parse_bytes, parse_milli
 from headway.domain.where import Where
 from headway.errors import Invalid, NotFound
 from headway.sim.files import read_bytes, rows_of
@@ -34,7 +34,20 @@ from headway.sim.trace import Trace
 
 #: A resource of this name stands for a choice of device models: `models:T4|P100`. See `Cluster.equipped`.
 MODELS = "models:"
-_FIELDS = ("name", "count", "cpu", "memory", "gpu", "cost", "model", "resources", "labels", "least", "most")
+_FIELDS = (
+    "name",
+    "count",
+    "cpu",
+    "memory",
+    "gpu",
+    "gpu_memory",
+    "cost",
+    "model",
+    "resources",
+    "labels",
+    "least",
+    "most",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +147,16 @@ def kind_of(row: Mapping[str, Any], where: str) -> tuple[list[Node], int]:
         count, gpus = int(said.get("count", 1)), int(said.get("gpu", 0))
         labels = {**said.get("labels", {}), **({"model": said["model"]} if "model" in said else {})}
         name = str(said.get("name", "node"))
+        named = {
+            **said.get("resources", {}),
+            **({GPU_MEMORY: said[GPU_MEMORY]} if GPU_MEMORY in said else {}),
+        }
         node = Node(
             name,
             parse_milli(said.get("cpu", 0), "cpu"),
             parse_bytes(_whole(said.get("memory", 0))),
             gpus,
-            tuple(sorted((k, parse_amount(k, v)) for k, v in said.get("resources", {}).items())),
+            tuple(sorted((k, parse_amount(k, v)) for k, v in named.items())),
             tuple(sorted((str(k), str(v)) for k, v in labels.items())),
         )
         price = round(float(said.get("cost", 0)) * 1_000_000)

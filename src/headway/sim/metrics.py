@@ -172,7 +172,7 @@ def spread(values: Floats, weights: Floats) -> Spread:
 def amounts(of: Demand | Node) -> dict[str, int]:
     """What is asked, or what is there, by resource; choices of device models are none."""
     gpu = of.gpu if isinstance(of, Demand) else of.gpus * MILLI
-    named = {"cpu": of.cpu, "memory": of.memory, "gpu": gpu, **dict(of.other)}
+    named = {"cpu": of.cpu, "memory": of.memory, "gpu": gpu, **dict(of.named)}
     return {name: amount for name, amount in named.items() if amount and not name.startswith("models:")}
 
 

@@ -180,5 +180,5 @@ def harmless(world: World, entry: Entry, head: Shape, now: int) -> bool:
     for name, amount in shape.other:
         room.other[name] = room.other.get(name, 0) - amount
     for device in world.nodes.devices(shape, space):
-        room.devices[device] -= shape.per_device
+        room.devices[device] -= space.per_device(shape)
     return room.fits(head)

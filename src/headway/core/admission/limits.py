@@ -137,7 +137,7 @@ def refuse_impossible(gates: Gates, task: str, tenant: str, demand: Demand) -> N
                     hint="split the task, or have the rate raised",
                 )
     account = gates.accounts.get(tenant)
-    named = (("cpu", demand.cpu), ("memory", demand.memory), ("gpu", demand.gpu), *demand.other)
+    named = (("cpu", demand.cpu), ("memory", demand.memory), ("gpu", demand.gpu), *demand.named)
     for name, amount in named if account is not None else ():
         assert account is not None
         most = ceiling(account, name)

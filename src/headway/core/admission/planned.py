@@ -24,7 +24,7 @@ from headway.core.admission.line import admits
 from headway.core.admission.outlook import expected_end
 from headway.core.decisions import Reason
 from headway.core.joint.record import Row, Standing
-from headway.core.placement.space import Imagined, Space, pick_devices
+from headway.core.placement.space import Imagined, Space
 from headway.core.queue import Shape
 from headway.core.state import Entry, State
 from headway.core.world import World
@@ -132,8 +132,9 @@ def _take(room: Imagined, shape: Shape) -> None:
     room.memory -= shape.memory
     for name, amount in shape.other:
         room.other[name] = room.other.get(name, 0) - amount
-    for device in pick_devices(room.devices, shape):
-        room.devices[device] -= shape.per_device
+    per = room.per_device(shape)
+    for device in room.pick(shape):
+        room.devices[device] -= per
 
 
 def _through(world: World, plan: Standing, line: list[Entry], keeps: Keeps, now: int) -> bool:

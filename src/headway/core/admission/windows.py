@@ -255,6 +255,8 @@ def place(world: World, now: int) -> bool:
             continue
         world.place(entry, space, _reason(world, entry, space, now), now)
         placed = True
+        if shape.bond is not None:
+            room.clear()  # also elsewhere others may be barred by it, or let in
         for shape_id, spaces in room.items():
             if space in spaces and not fits_closing(space, world.queue.shapes[shape_id]):
                 spaces.remove(space)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from headway.core.placement.space import Space
+from headway.domain.units import GPU_MEMORY
 
 
 def node_view(space: Space) -> dict[str, Any]:
@@ -19,7 +20,7 @@ def node_view(space: Space) -> dict[str, Any]:
         "gpus": node.gpus,
         "gpus_free": space.devices[: node.gpus],
         "other": dict(node.other),
-        "other_free": {name: space.other[name] for name, _ in node.other},
+        "other_free": {name: space.other[name] for name, _ in node.other if name != GPU_MEMORY},
         "labels": dict(node.labels),
         "cordoned": space.cordoned,
         "closing": space.closing,

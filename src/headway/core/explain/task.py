@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headway.core.decisions import Reason
+from headway.core.explain.beside import beside_facts
 from headway.core.explain.gangs import gang_facts
 from headway.core.explain.plan import planned
 from headway.core.explain.preempted import preempted
@@ -64,6 +65,8 @@ def why(world: World, task: str, now: int) -> Explanation:
     facts |= reckoned(world, entry)
     if entry.task.where:
         facts["where"] = list(entry.task.where)
+    if entry.task.beside is not None:
+        facts["beside"] = beside_facts(world, entry)
     if entry.task.variants:
         facts["variants"] = [str(variant.demand) for variant in entry.task.variants]
         facts["variant"] = entry.variant if entry.variant >= 0 else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from headway.core.admission import limits
+from headway.core.explain.beside import beside_lines
 from headway.core.explain.gangs import gang_lines
 from headway.core.explain.plan import placed_text, plan_lines
 from headway.core.explain.preempted import preempted_lines
@@ -56,6 +57,8 @@ def lines(facts: dict[str, Any]) -> list[str]:
     if "due_in" in facts:
         due = facts["due_in"]
         found.append(f"due in {show_time(due)}" if due >= 0 else f"its deadline was {show_time(-due)} ago")
+    if "beside" in facts:
+        found += beside_lines(facts["beside"])
     for o in facts.get("overrides", ()):
         if o["kind"] == "pause":
             found.append(f"paused by {o['by']}" + (f": {o['reason']}" if o["reason"] else ""))

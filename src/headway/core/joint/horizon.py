@@ -371,7 +371,7 @@ def _price(offer: Offer | None, aim: Aim) -> int:
 
 
 def _whole(node: Node) -> Demand:
-    return Demand(node.cpu, node.memory, node.gpus * 1000, node.other)
+    return Demand(node.cpu, node.memory, node.gpus * 1000, node.named)
 
 
 def _resources(entries: Sequence[Entry], spaces: Sequence[Space]) -> tuple[str, ...]:
@@ -388,5 +388,5 @@ def _amounts(demand: Demand, names: tuple[str, ...], sign: int) -> tuple[int, ..
     """By resource; memory in MiB, rounded up for a demand (sign 1) and down for a capacity (-1)."""
     memory = sign * -(sign * -demand.memory // _MEMORY)
     named = {"cpu": demand.cpu, "memory": memory, "gpu": demand.gpu}
-    named |= dict(demand.other)
+    named |= dict(demand.named)
     return tuple(named.get(name, 0) for name in names)

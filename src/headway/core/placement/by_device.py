@@ -157,4 +157,4 @@ def _could(space: Space, shape: Shape) -> bool:
     """Whether the labels admit the shape and the named resources are there."""
     if shape.where and space.unmet(shape.where) is not None:
         return False
-    return all(amount <= space.other_size.get(name, 0) for name, amount in shape.other)
+    return shape.vram <= space.vram and all(amount <= space.other_size.get(name, 0) for name, amount in shape.other)

@@ -97,6 +97,10 @@ class Nodes:
             if space.index < len(meet):
                 meet[space.index] = space.unmet(where) is None
 
+    def forget(self, shape: Shape) -> None:
+        """Where the shape may be has changed although no node has: it looks at all of them anew."""
+        shape.fits, shape.beyond, shape.seen, shape.sight = [], None, -1, None
+
     def _met(self, where: Where) -> npt.NDArray[np.bool_]:
         """For each node, whether its labels meet the condition."""
         meet = self._meet.get(where)
@@ -226,9 +230,9 @@ class Nodes:
 
     def devices(self, shape: Shape, space: Space) -> tuple[int, ...]:
         """The devices that the shape takes on a node on which it fits."""
-        if self.sights is not None and (chosen := self.sights.devices(shape, space)) is not None:
+        if self.sights is not None and not shape.vram and (chosen := self.sights.devices(shape, space)) is not None:
             return chosen
-        return pick_devices(space.devices, shape)
+        return pick_devices(space.devices, shape, space.per_device(shape))
 
     def end(self) -> int:
         """The end of the log of changes."""
@@ -299,7 +303,7 @@ class Nodes:
         fitting = np.flatnonzero((cpu >= shape.cpu) & (memory >= shape.memory) & (reach >= shape.gpu))
         if shape.where:
             fitting = fitting[self._met(shape.where)[fitting]]
-        if shape.other:
+        if shape.other or shape.vram or shape.bond is not None:
             fitting = fitting[[self.all[index].fits(shape) for index in fitting.tolist()]]
         return fitting, left[fitting]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from headway.core.placement import Placement
 from headway.domain.resources import Node
-from headway.domain.units import MILLI
+from headway.domain.units import GPU_MEMORY, MILLI
 from headway.domain.where import Where, unmet
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class Space:
         cpu, memory, other: Free. Below zero if the node shrank under what runs on it.
         devices: Free milli of each GPU; `sizes` 1000 for one that is there, 0 for one that went.
         gpu: Their sum. `idle`: how many are wholly free. `roomiest`: the most that any single one has free.
+        vram: Bytes of memory that each GPU has, or 0 if nobody said.
         reach: The largest GPU demand that fits: a share up to the roomiest device, or so many idle ones.
         level: The node's side of every score, as `placement` says. `size`: the capacity, equal for nodes that score
             alike; `alike`: its number in `Nodes`.
@@ -37,7 +38,7 @@ class Space:
     __slots__ = (
         "_unmet", "alike", "claims", "closing", "cordoned", "cpu", "cpu_size", "devices", "gone", "gpu", "gpu_size", "idle", "incarnation",
         "index", "leases", "level", "memory", "memory_size", "name", "node", "open", "other", "other_size", "placement",
-        "reach", "roomiest", "size", "sizes", "version",
+        "reach", "roomiest", "size", "sizes", "version", "vram",
     )  # fmt: skip
 
     def __init__(self, index: int, node: Node, incarnation: str, placement: Placement) -> None:
@@ -56,6 +57,7 @@ class Space:
         self.cpu = self.memory = 0
         self.gpu = self.idle = self.roomiest = self.reach = self.level = 0
         self.cpu_size = self.memory_size = self.alike = 0
+        self.vram = 0
         self.devices: list[int] = []
         self.sizes: list[int] = []
         self.other: dict[str, int] = {}
@@ -78,11 +80,24 @@ class Space:
             self.sizes[index] = wanted
         self.gpu_size = node.gpus * MILLI
         named = dict(node.other)
+        self._remember(named.pop(GPU_MEMORY, 0))
         for name in sorted({*named, *self.other}):
             self.other[name] = self.other.get(name, 0) + named.get(name, 0) - self.other_size.get(name, 0)
-        self.other_size = {name: amount for name, amount in node.other if amount}
+        self.other_size = {name: amount for name, amount in named.items() if amount}
         self.size = (node.cpu, node.memory, node.gpus, node.other)
         self.changed()
+
+    def _remember(self, vram: int) -> None:
+        """Devices have so much memory: what is held of it is another part of them."""
+        former, self.vram = self.vram, vram
+        for lease in self.leases.values() if vram != former else ():
+            change = lease.shape.of_each(former) - lease.shape.of_each(vram)
+            for index in lease.devices:
+                self.devices[index] += change
+
+    def per_device(self, shape: Shape) -> int:
+        """Milli that the shape takes of each device here."""
+        return shape.of_each(self.vram) if shape.vram else shape.per_device
 
     def changed(self) -> None:
         """Brings the sums up to date after any change."""
@@ -110,15 +125,21 @@ class Space:
             and shape.memory <= self.memory
             and shape.gpu <= self.reach
             and self.open
-            and (not shape.picky or self.admits(shape))
+            and (
+                not shape.picky
+                or (self.admits(shape) and (not shape.vram or self.per_device(shape) <= self.reach))
+            )
             and (not shape.other or all(amount <= self.other.get(name, 0) for name, amount in shape.other))
         )
 
     def admits(self, shape: Shape) -> bool:
-        """Whether the shape may be here at all: its pin and what it says of labels, not its amounts."""
+        """Whether the shape may be here at all: its pin and what it says of labels and of
+        other tasks, and whether devices are large enough; not its other amounts."""
         if shape.pin and shape.pin != self.name:
             return False
-        return not shape.where or self.unmet(shape.where) is None
+        if shape.vram > self.vram or (shape.where and self.unmet(shape.where) is not None):
+            return False
+        return shape.bond is None or shape.bond.against(self) is None
 
     def unmet(self, where: Where) -> str | None:
         """The first condition that the node's labels do not meet, or None; remembered until they change."""
@@ -139,9 +160,10 @@ class Space:
         self.memory -= shape.memory
         for name, amount in shape.other:
             self.other[name] -= amount
-        chosen = pick_devices(self.devices, shape) if devices is None else devices
+        each = self.per_device(shape)
+        chosen = pick_devices(self.devices, shape, each) if devices is None else devices
         if chosen:
-            free, each = self.devices, shape.per_device
+            free = self.devices
             for index in chosen:
                 free[index] -= each
             self.gpu -= each * len(chosen)
@@ -157,7 +179,7 @@ class Space:
         for name, amount in shape.other:
             self.other[name] += amount
         if devices:
-            free, each = self.devices, shape.per_device
+            free, each = self.devices, self.per_device(shape)
             for index in devices:
                 free[index] += each
             self.gpu += each * len(devices)
@@ -194,8 +216,9 @@ class Space:
         shape = claim.entry.shape
         self.cpu += shape.cpu - claim.cpu
         self.memory += shape.memory - claim.memory
+        per = self.per_device(shape)
         for index, missing in claim.gpus.items():
-            self.devices[index] += shape.per_device - missing
+            self.devices[index] += per - missing
         for name, amount in shape.other:
             self.other[name] += amount - claim.other[name]
         for other in self.claims:
@@ -214,14 +237,20 @@ class Space:
             return ("pinned", 0, 0)
         if shape.where and (term := self.unmet(shape.where)) is not None:
             return (term, 0, 0)
+        if shape.bond is not None and (rule := shape.bond.against(self)) is not None:
+            return (rule, 0, 0)
         if shape.cpu > self.cpu:
             return ("cpu", shape.cpu, self.cpu)
         if shape.memory > self.memory:
             return ("memory", shape.memory, self.memory)
+        if shape.vram > self.vram:
+            return (GPU_MEMORY, shape.vram, self.vram)
         if shape.whole > self.idle:
             return ("gpu", shape.gpu, self.idle * MILLI)
         if shape.share > self.roomiest:
             return ("gpu", shape.gpu, self.roomiest)
+        if shape.vram and shape.share and self.per_device(shape) > self.roomiest:
+            return (GPU_MEMORY, shape.vram, max(self.roomiest, 0) * self.vram // MILLI)
         for name, amount in shape.other:
             if amount > self.other.get(name, 0):
                 return (name, amount, self.other.get(name, 0))
@@ -231,11 +260,12 @@ class Space:
 class Imagined:
     """A node as it would be with some leases gone: the question behind trains and preemption."""
 
-    __slots__ = ("cpu", "devices", "memory", "other")
+    __slots__ = ("cpu", "devices", "memory", "other", "vram")
 
     def __init__(self, space: Space, leases: Iterable[Lease] = ()) -> None:
         self.cpu = space.cpu
         self.memory = space.memory
+        self.vram = space.vram
         self.devices = list(space.devices)
         self.other = dict(space.other)
         for lease in leases:
@@ -248,8 +278,17 @@ class Imagined:
         self.memory += sign * shape.memory
         for name, amount in shape.other:
             self.other[name] = self.other.get(name, 0) + sign * amount
+        per = self.per_device(shape)
         for index in lease.devices:
-            self.devices[index] += sign * shape.per_device
+            self.devices[index] += sign * per
+
+    def per_device(self, shape: Shape) -> int:
+        """Milli that the shape takes of each device here."""
+        return shape.of_each(self.vram) if shape.vram else shape.per_device
+
+    def pick(self, shape: Shape) -> tuple[int, ...]:
+        """The devices that it would get."""
+        return pick_devices(self.devices, shape, self.per_device(shape))
 
     def take(self, shape: Shape) -> None:
         """Takes what the shape asks, on the devices that it would get."""
@@ -257,8 +296,9 @@ class Imagined:
         self.memory -= shape.memory
         for name, amount in shape.other:
             self.other[name] = self.other.get(name, 0) - amount
-        for index in pick_devices(self.devices, shape):
-            self.devices[index] -= shape.per_device
+        per = self.per_device(shape)
+        for index in self.pick(shape):
+            self.devices[index] -= per
 
     def fits(self, shape: Shape) -> bool:
         """Whether the shape would fit; pins and cordons are the caller's."""
@@ -266,15 +306,19 @@ class Imagined:
             shape.cpu <= self.cpu
             and shape.memory <= self.memory
             and (not shape.whole or shape.whole <= self.devices.count(MILLI))
-            and (not shape.share or shape.share <= max(self.devices, default=0))
+            and (not shape.share or self.per_device(shape) <= max(self.devices, default=0))
             and all(amount <= self.other.get(name, 0) for name, amount in shape.other)
         )
 
 
-def pick_devices(free: list[int], shape: Shape) -> tuple[int, ...]:
+def pick_devices(free: list[int], shape: Shape, per: int = 0) -> tuple[int, ...]:
     """The devices a shape takes, given each one's free milli: the fullest that holds a share, the first idle
-    ones else."""
-    share = shape.share
+    ones else.
+
+    Args:
+        per: Milli that it takes of each; of a shape that asks for no memory of devices it need not be said.
+    """
+    share = shape.share and (per or shape.share)
     if share:
         found, least = -1, MILLI + 1
         for index, amount in enumerate(free):

@@ -15,7 +15,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from headway.core.placement.space import Imagined, Space, pick_devices
+from headway.core.placement.space import Imagined, Space
 from headway.core.queue import Shape
 from headway.domain.units import MILLI
 
@@ -95,7 +95,8 @@ def most(room: Imagined, shape: Shape) -> int:
     if shape.whole:
         limit = min(limit, room.devices.count(MILLI) // shape.whole)
     elif shape.share:
-        limit = min(limit, sum(free // shape.share for free in room.devices if free > 0))
+        per = room.per_device(shape)
+        limit = min(limit, sum(free // per for free in room.devices if free > 0))
     for name, amount in shape.other:
         limit = min(limit, room.other.get(name, 0) // amount)
     return max(limit, 0)
@@ -107,9 +108,9 @@ def hold(room: Imagined, shape: Shape) -> tuple[int, ...]:
     room.memory -= shape.memory
     for name, amount in shape.other:
         room.other[name] -= amount
-    devices = pick_devices(room.devices, shape)
+    devices, per = room.pick(shape), room.per_device(shape)
     for device in devices:
-        room.devices[device] -= shape.per_device
+        room.devices[device] -= per
     return devices
 
 

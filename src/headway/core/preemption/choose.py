@@ -133,7 +133,7 @@ class _Short:
         asked += [(name, amount - room.other.get(name, 0)) for name, amount in shape.other]
         self.named = tuple((name, missing) for name, missing in asked if missing > 0)
         self.whole = max(shape.whole - room.devices.count(MILLI), 0)
-        self.share = bool(shape.share) and shape.share > max(room.devices, default=0)
+        self.share = bool(shape.share) and room.per_device(shape) > max(room.devices, default=0)
 
     def helped_by(self, lease: Lease) -> bool:
         """Whether the lease holds anything that is missing."""

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from headway.core.admission.quota import Account, room
 from headway.core.decisions import Reason
-from headway.core.placement.space import Imagined, Space, pick_devices
+from headway.core.placement.space import Imagined, Space
 from headway.core.preemption.costs import price
 from headway.core.preemption.search import PAUSE, SEARCHES, earlier, evict, old_enough
 from headway.core.queue import Shape
@@ -222,7 +222,7 @@ def _plan(world: World, base: _Trial, entry: Entry, space: Space, able: list[Uni
         else:
             go(unit, 1)
     cost = sum(price(world, lease, now).total for unit in victims for lease in unit)
-    return Plan(space, victims, pick_devices(place.devices, entry.shape), cost) if victims else None
+    return Plan(space, victims, place.pick(entry.shape), cost) if victims else None
 
 
 def _accounts(world: World, lease: Lease) -> tuple[tuple[int, str], ...]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from headway.core.admission import gangs
 from headway.core.decisions import Reason
-from headway.core.placement.space import Imagined, Space, pick_devices
+from headway.core.placement.space import Imagined, Space
 from headway.core.preemption.choose import Allowance, Burden, Candidate, Steps, burden_of
 from headway.core.preemption.costs import price
 from headway.core.queue import Shape
@@ -129,7 +129,7 @@ def carry_out(world: World, entry: Entry, found: Found, now: int, **why: int) ->
     assert plan is not None
     leases = [one.lease for one in plan.chosen]
     room = Imagined(plan.space, leases)
-    devices = pick_devices(room.devices, entry.shape)
+    devices = room.pick(entry.shape)
     prices = [price(world, lease, now) for lease in leases]
     others = [
         {

@@ -17,10 +17,11 @@ from headway.core.runs.graph import Step
 from headway.core.runs.run import KNOWN, OFFERED, UNACKED, Run
 from headway.core.runs.states import FINISHED, LIVE, STATES
 from headway.domain.codec import nearest, validate_workflow, values_of
+from headway.domain.groups import check_levels
 from headway.domain.resources import Node
 from headway.domain.results import Ref
 from headway.domain.task import Gang, Task
-from headway.domain.units import show_bytes, show_milli
+from headway.domain.units import show_amount
 from headway.domain.where import unmet
 from headway.domain.workflow import TaskSpec, Workflow
 from headway.errors import Conflict, Invalid, NotFound
@@ -482,6 +483,7 @@ def _offer(run: Run, step: Step, row: int, not_before: int) -> Offer | None:
         restart=spec.restart,
         variants=spec.variants,
         gang=_gang(run, step, row),
+        beside=spec.beside,
     )
     edit = steering.edit_of(run, step, row) if run.edits else None
     if edit is not None:
@@ -528,6 +530,8 @@ def refuse_impossible(workflow: Workflow, nodes: Iterable[Node]) -> None:
             fits[asked] = not there or not all(node.refuses(*way) for node in there for way in asked)
         if not fits[asked]:
             raise _impossible(spec, there)
+        if spec.beside is not None and there:
+            check_levels(spec.name, spec.beside, there)
 
 
 def _impossible(spec: TaskSpec, nodes: Sequence[Node]) -> Invalid:
@@ -541,10 +545,9 @@ def _impossible(spec: TaskSpec, nodes: Sequence[Node]) -> Invalid:
     lacking = best.lacks(spec.demand)
     assert lacking is not None
     name, asked, has = lacking
-    show = show_bytes if name == "memory" else show_milli
     return Invalid(
         f"task {spec.name!r} asks for {spec.demand}: no node could ever hold it",
-        hint=f"the largest node, {best}, has {show(has)} of {name}, not {show(asked)}: "
+        hint=f"the largest node, {best}, has {show_amount(name, has)} of {name}, not {show_amount(name, asked)}: "
         "ask for less, or add a node",
         task=spec.name,
         resource=name,

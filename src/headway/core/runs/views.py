@@ -8,6 +8,7 @@ from headway.core.runs import gates, steering, waits
 from headway.core.runs.graph import Step
 from headway.core.runs.run import Run
 from headway.core.runs.states import DEAD, FINISHED, LIVE, QUEUED, RUNNING, SKIPPED, STATES
+from headway.domain.beside import beside_to_json
 from headway.domain.codec import ref_to_json, variant_to_json
 from headway.domain.results import Ref
 from headway.domain.units import HOUR, MILLI, show_milli, show_money, show_time
@@ -131,6 +132,7 @@ def task_view(run: Run, step: Step, row: int) -> dict[str, Any]:
         "kind": spec.kind,
         "demand": str(spec.demand),
         "where": list(spec.where),
+        **({"beside": beside_to_json(spec.beside)} if spec.beside is not None else {}),
         "variants": [variant_to_json(variant) for variant in spec.variants],
         **_steered(run, step, row),
         "submitted": run.submitted,

@@ -18,6 +18,7 @@ from headway.core.standing.rates import read as read_rates
 from headway.core.standing.sites import read as read_sites
 from headway.core.standing.speeds import read as read_speeds
 from headway.core.standing.tenants import read as read_tenants
+from headway.core.standing.topology import read as read_topology
 from headway.core.standing.windows import read as read_windows
 from headway.errors import Invalid
 
@@ -30,6 +31,7 @@ READERS: dict[str, Callable[[Table, Table], list[Event]]] = {
     "preemption": read_preemption,
     "speeds": read_speeds,
     "sites": read_sites,
+    "topology": read_topology,
     "windows": read_windows,
     "rates": read_rates,
     "pools": read_pools,

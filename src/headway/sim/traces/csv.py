@@ -21,9 +21,14 @@
 | `variants`     | ways to run it: `gpu=1 duration=10min | cpu=16 duration=2h`          | one way            |
 | `gang`         | a name: all rows with it start together, or none does                | none               |
 | `within`       | labels of nodes that must be the same for the gang, narrowest first  | any nodes          |
+| `group`        | what others may call it by in `near` and `apart`                     | none               |
+| `near`         | near to a group: `cache within rack`; several with `;`               | no rule            |
+| `apart`        | apart from a group: `server within rack`                             | no rule            |
+| `spread`       | its group evenly: `zone by 2`                                        | no rule            |
 
 A variant takes from the other columns what it does not say.
-Times are seconds, or with a unit: `90s`, `1h30m`. Any other column is a named resource, e.g. `license`.
+Times are seconds, or with a unit: `90s`, `1h30m`. Any other column is a named resource, e.g. `license`; `gpu_memory` is that
+of each device.
 """
 
 from __future__ import annotations
@@ -34,6 +39,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from headway.domain.beside import Beside, parse_beside
 from headway.domain.resources import Demand
 from headway.domain.task import MOST_VARIANTS, Gang, Task, Variant
 from headway.domain.units import MILLI, parse_bytes, parse_milli, parse_time
@@ -47,6 +53,7 @@ RATE = "rate:"
 COLUMNS = (
     "id", "arrival", "duration", "estimate", "cpu", "memory", "gpu", "tenant", "weight", "priority", "deadline",
     "dependencies", "kind", "where", "inputs", "variants", "gang", "within", "cost",
+    "group", "near", "apart", "spread",
 )  # fmt: skip
 #: Columns that a variant may have of its own.
 _OF_A_WAY = ("duration", "estimate", "cpu", "memory", "gpu")
@@ -104,9 +111,22 @@ def _job(row: dict[str, str]) -> Job:
         gang=Gang(said["gang"], 0, 1, 0, tuple(said.get("within", "").replace(";", " ").split()))
         if "gang" in said
         else None,
+        beside=_beside(said),
     )
     durations = tuple(length for _, length in ways) if len(ways) > 1 else ()
     return Job(task, duration, durations, parse_milli(said.get("cost", 0), "cost"))
+
+
+def _beside(said: Mapping[str, str]) -> Beside | None:
+    """What the row says of others; a rule's own group is its kind unless it says another."""
+    rules = {name: said[name].split(";") for name in ("near", "apart", "spread") if name in said}
+    beside = parse_beside({"group": said.get("group"), **rules}, said.get("kind", "task"))
+    if beside is not None and ("gang" in said or "variants" in said):
+        raise Invalid(
+            f"it has {'a gang' if 'gang' in said else 'variants'}, and a group or rules about others",
+            hint="drop one of the two",
+        )
+    return beside
 
 
 def _way(said: Mapping[str, str]) -> tuple[Variant, int]:

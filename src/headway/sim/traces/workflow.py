@@ -149,6 +149,7 @@ def _job(workflow: Workflow, spec: TaskSpec, index: int, counts: Mapping[str, in
         "gang": Gang(f"{run}/{spec.name}", index, counts[spec.name], 0, spec.within)
         if spec.gang and counts[spec.name] > 1
         else None,
+        "beside": spec.beside,
     }
     name = f"{run}/{spec.name}[{index}]" if spec.mapped else f"{run}/{spec.name}"
     return Job(
