@@ -186,7 +186,7 @@ class _Task:
                 raise Invalid("when names no output", hint="write when: {output: check}")
         if "map" in fields and "args" in fields:
             raise Invalid("it has both args and map", hint="what is the same for all items stands in with")
-        options = task_options(f"task {name!r}", said)
+        options = task_options(f"task {name!r}", said, name)
         self._call: TaskFunction[..., Any] | ShellTask = (
             self._shell(fields, options)
             if "shell" in fields
