@@ -193,7 +193,9 @@ def test_the_table_is_bounded_and_forgets_what_was_used_longest_ago(monkeypatch:
 def test_any_run_repeated_computes_nothing_anew(seed: int) -> None:
     """Whatever trouble the first one had, and with restarts of the planner in both."""
     workflow, values = random_workflow(seed)
-    tasks = tuple(replace(spec, rule=RULES[0], when=None, cache=Cache("c")) for spec in workflow.tasks)
+    tasks = tuple(
+        replace(spec, rule=RULES[0], when=None, cache=Cache("c"), dynamic=False) for spec in workflow.tasks
+    )
     workflow = replace(workflow, tasks=tasks)
     first = Office(seed, workflow, values)
     view = first.until_over()
