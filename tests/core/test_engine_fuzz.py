@@ -391,9 +391,15 @@ class EngineMachine(RuleBasedStateMachine):
     def set_policy(self, order: str, discipline: str, placement: str | None) -> None:
         self.apply(ev.PolicySet(order, discipline, placement))
 
-    @rule(fast=st.sampled_from([0, 500, 2000, 3333]), far=st.sampled_from([0, 0, 7_000, 2_000_000]))
-    def set_paces(self, fast: int, far: int) -> None:
+    @rule(
+        fast=st.sampled_from([0, 500, 2000, 3333]),
+        far=st.sampled_from([0, 0, 7_000, 2_000_000]),
+        learn=st.booleans(),
+    )
+    def set_paces(self, fast: int, far: int, learn: bool) -> None:
         rows = (Speed("fast", ("gpu exists",), fast, (("b", 2 * fast),)), Speed("n", (), 900)) if fast else ()
+        if learn:
+            rows = (Speed("taught", ("zone exists",), kinds=(("b", 700),), learn=True), *rows)
         self.apply(ev.SpeedsSet(rows))
         self.apply(ev.SitesSet((Site("edge", far, 1000), Site("cloud", 1, 500_000, 7)) if far else ()))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from headway.sim.records import Rules
 from headway.sim.simulate import simulate
 from headway.sim.trace import Job, Trace
 from headway.sim.traces import read_trace
-from tests.builders import Harness, started, task
+from tests.builders import Harness, node, started, task
 
 FAST = SpeedsSet((Speed("fast", ("gpu == a100",), 4000, (("tokenize", 1000),)),))
 EDGE = SitesSet((Site("edge"), Site("cloud", 40_000, 1_000_000)))
@@ -189,3 +190,57 @@ def test_a_trace_says_inputs_and_a_policy_says_that_the_mix_is_known(tmp_path: P
     (tmp_path / "t.csv").write_text("id,arrival,duration,inputs\na,0,1s,a\n", encoding="utf-8")
     with pytest.raises(Invalid, match="row 1: inputs: 'a' is no task and size"):
         read_trace(tmp_path / "t.csv")
+
+
+# ── speeds that nobody said ─────────────────────────────────────────────────────────────────────────────────
+
+
+def taught(drive: Any, rows: str = "learn") -> Harness:
+    """An old node and a new one whose speed is to be found out."""
+    h: Harness = drive(order="fcfs", placement="min_completion", train_span=0)
+    tables = {"speeds": {"new": {"where": "gen == new", "speed": rows}}}
+    h.apply(*standing.events(tables))
+    h.join(node("old", cpu=1), node("new", cpu=1, labels={"gen": "new"}))
+    return h
+
+
+def test_a_speed_is_learned_by_comparison_and_told_with_its_samples(drive) -> None:
+    h = taught(drive)
+    for number in range(4):
+        where = dict(started(h.offer(task(f"a{number}"), task(f"b{number}"))))
+        for name, place in where.items():
+            h.ended(name, took=4 if place == "new" else 10)
+    paces = h.engine.world.nodes.paces
+    new, old = (h.engine.world.nodes.by_name[name].index for name in ("new", "old"))
+    assert (paces.speed("k", new), paces.speed("k", old)) == (2500, 1000)
+    assert paces.speed("another", new) == 2500  # as all kinds, until it has shown its own
+    assert started(h.offer(task("first"))) == [("first", "new")]
+    told = h.engine.why("r/first", h.now)
+    assert told.facts["speed"]["milli"] == 2500
+    assert "new is 2.5 times as fast as a common node (learned from" in told.text()
+    assert h.engine.world.remaining(h.engine.world.tasks["r/first"]) == 10 * SECOND
+    again = Engine.restore(json.loads(json.dumps(h.engine.snapshot())))
+    assert again.world.nodes.paces.speed("k", new) == 2500
+    assert json.dumps(again.snapshot()) == json.dumps(h.engine.snapshot())
+
+
+def test_what_was_said_measures_too_and_what_was_said_of_a_kind_stays(drive) -> None:
+    h = taught(drive)
+    h.apply(SpeedsSet((Speed("new", ("gen == new",), kinds=(("known", 3000),), learn=True),)))
+    new = h.engine.world.nodes.by_name["new"].index
+    for number in range(3):
+        h.offer(task(f"s{number}", seconds=12, where="gen == new"))
+        h.ended(f"s{number}", took=3)
+    paces = h.engine.world.nodes.paces
+    assert (paces.speed("k", new), paces.speed("known", new)) == (4000, 3000)
+    h.apply(SpeedsSet((Speed("new", ("gen == new",), 1500),)))
+    assert (paces.speed("k", new), paces.learned) == (1500, None)
+
+
+def test_with_too_few_samples_a_speed_is_one(drive) -> None:
+    h = taught(drive)
+    h.offer(task("a", seconds=10, where="gen == new"))
+    h.ended("a", took=1)
+    h.offer(task("b", seconds=10, where="gen == new"))
+    assert h.engine.why("r/b", h.now).facts["speed"] == {"milli": 1000, "samples": 0}
+    assert "(too few samples yet)" in h.engine.why("r/b", h.now).text()

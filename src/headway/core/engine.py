@@ -512,7 +512,7 @@ class Engine:
         world.record(member, str(event.outcome), took, now)
         entry.attained += took
         if event.outcome is Outcome.FINISHED:
-            learning.finished(world, entry, world.work(member, took) if world.nodes.paces.known else took)
+            learning.finished(world, member, took)
             world.detach(member, now, took)
             world.leave(entry, Move.END, finished=True)
             world.release_waiters(event.task, member.lease.space.index, now)

@@ -11,14 +11,25 @@ from headway.domain.task import reads
 from headway.domain.units import MILLI
 
 if TYPE_CHECKING:
-    from headway.core.state import Entry
+    from headway.core.state import Entry, Member
     from headway.core.world import World
 
 
-def finished(world: World, entry: Entry, took: int) -> None:
-    """An attempt finished after so much work. One that went on from a checkpoint shows what a restart takes, if it is known
-    what was left; of how long its kind takes it says something only without that."""
-    family = entry.family
+def finished(world: World, member: Member, took: int) -> None:
+    """An attempt finished after `took` microseconds where it was.
+
+    One that went on from a checkpoint shows what a restart takes, if it is known what was left; of how long its kind takes
+    it says something only without that.
+    """
+    entry, family, paces = member.entry, member.entry.family, world.nodes.paces
+    place = member.lease.space.index
+    measured = paces.learned is not None and paces.samples(entry.task.kind, place) is not None
+    if measured and (entry.task.estimate is not None or family.count):
+        # What is reckoned with is of nodes whose speed is said: this one is measured by it, and teaches nothing else.
+        paces.learn(entry.task.kind, world.remaining(entry), took, world.sources(entry.task), place)
+        return
+    if paces.known:
+        took = world.work(member, took)
     left = MILLI - entry.done  # what this attempt had to do; 0 if the checkpoint held it all
     if entry.done and (entry.task.estimate is not None or family.count):
         family.learn_restart(took - world.remaining(entry))

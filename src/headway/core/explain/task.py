@@ -151,6 +151,11 @@ def _allocated(world: World, member: Member, now: int) -> dict[str, Any]:
         "placement": world.policy.placement.name,
         "could_also_run_on": _alternatives(world, member.entry, lease.space),
     }
+    paces = world.nodes.paces
+    if paces.learned is not None:
+        kind, place = member.entry.task.kind, lease.space.index
+        if (samples := paces.samples(kind, place)) is not None:
+            facts["speed"] = {"milli": paces.speed(kind, place), "samples": samples}
     if member.started >= 0:
         facts["running_for"] = now - member.started
         facts["expected"] = member.expected

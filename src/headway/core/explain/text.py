@@ -135,6 +135,10 @@ def _placed_lines(facts: dict[str, Any]) -> list[str]:
     placed = facts["placed"]
     devices = f" (gpu {', '.join(map(str, facts['devices']))})" if facts.get("devices") else ""
     lines = [f"attempt {facts['attempt']} on {facts['node']}{devices}: {_because(placed)}"]
+    if "speed" in facts:
+        known = facts["speed"]
+        how = f"learned from {known['samples']} samples" if known["samples"] else "too few samples yet"
+        lines.append(f"{facts['node']} is {known['milli'] / 1000:g} times as fast as a common node ({how})")
     if "took" in facts:
         lines.append(
             f"took {show_time(facts['took'])}, ended {show_time(facts['granted_ago'])} after it was placed"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headway.core.placement.fleet import Ints
+from headway.core.placement.learned import Learned
 from headway.domain.units import MILLI, SECOND
 from headway.domain.where import Where
 
@@ -33,12 +34,14 @@ class Speed:
 
     Attributes:
         speed: Milli; 2000 does the work of 2 s in 1 s. `kinds`: of tasks of that kind, where it differs.
+        learn: Speeds of kinds that `kinds` does not name are learned (`placement.learned`).
     """
 
     name: str
     where: Where
     speed: int = MILLI
     kinds: tuple[tuple[str, int], ...] = ()
+    learn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,8 @@ class Paces:
         self.known = False
         self.speeds: tuple[Speed, ...] = ()
         self.sites: tuple[Site, ...] = ()
+        #: None as long as no row learns.
+        self.learned: Learned | None = None
         self._of = -1  # of which nodes the columns are
         self._columns: dict[str, Ints] = {}  # speed by node, of each kind
         self._site: Ints = np.empty(0, np.int64)
@@ -83,6 +88,10 @@ class Paces:
         self.speeds, self.sites = speeds, sites
         self.known = bool(speeds or sites)
         self._of = -1
+        rows = {row.name for row in speeds if row.learn}
+        self.learned = (self.learned or Learned()) if rows else None
+        if self.learned is not None:
+            self.learned.keep(rows)
 
     def times(self, kind: str, work: int, sources: Sequence[Source], at: Ints) -> Ints:
         """Microseconds that so much work, whose inputs lie there, takes on these nodes."""
@@ -108,6 +117,27 @@ class Paces:
         at = np.array([place], np.int64)
         return max(took - int(self.setups(sources, at)[0]), 0) * int(self._speed(kind)[place]) // MILLI
 
+    def row(self, place: int) -> Speed | None:
+        """The row that the node meets, or None."""
+        space = self._nodes.all[place]
+        return next((row for row in self.speeds if space.unmet(row.where) is None), None)
+
+    def samples(self, kind: str, place: int) -> int | None:
+        """From how many samples the speed of the kind on the node is learned; None if it is not."""
+        row = self.row(place) if self.learned is not None else None
+        if row is None or self.learned is None or not row.learn or kind in dict(row.kinds):
+            return None
+        return self.learned.speed(row.name, kind)[1]
+
+    def learn(self, kind: str, work: int, took: int, sources: Sequence[Source], place: int) -> None:
+        """A task of so much work was `took` microseconds on a node whose speed is learned."""
+        row = self.row(place)
+        assert self.learned is not None
+        assert row is not None
+        at = np.array([place], np.int64)
+        self.learned.learn(row.name, kind, work, max(took - int(self.setups(sources, at)[0]), 1))
+        self._columns.clear()  # kinds of which too little is known go by all kinds
+
     def speed(self, kind: str, place: int) -> int:
         """Of the kind on the node, in milli."""
         return int(self._speed(kind)[place])
@@ -123,15 +153,30 @@ class Paces:
     def tree(self) -> list[Any]:
         """As plain JSON."""
         return [
-            [[s.name, list(s.where), s.speed, [list(pair) for pair in s.kinds]] for s in self.speeds],
+            [
+                [
+                    s.name,
+                    list(s.where),
+                    s.speed,
+                    [list(pair) for pair in s.kinds],
+                    *([True] if s.learn else []),
+                ]
+                for s in self.speeds
+            ],
             [[s.name, s.latency, s.bandwidth, s.inside] for s in self.sites],
+            *([] if self.learned is None else [self.learned.tree()]),
         ]
 
     def fill(self, tree: list[Any]) -> None:
         """The reverse of `tree`."""
-        rows, sites = tree
-        speeds = (Speed(name, tuple(w), speed, tuple((k, m) for k, m in of)) for name, w, speed, of in rows)
+        rows, sites, *learned = tree
+        speeds = (
+            Speed(name, tuple(w), speed, tuple((k, m) for k, m in of), *learn)
+            for name, w, speed, of, *learn in rows
+        )
         self.say(tuple(speeds), tuple(Site(*row) for row in sites))
+        if self.learned is not None and learned:
+            self.learned.fill(learned[0])
 
     def _leg(self, a: int, b: int, size: int) -> int:
         one, other = self._all[a], self._all[b]
@@ -158,8 +203,11 @@ class Paces:
         if found is None:
             found = np.full(len(self._nodes.all), MILLI, np.int64)
             for space in self._nodes.all:
-                row = next((row for row in self.speeds if space.unmet(row.where) is None), None)
+                row = self.row(space.index)
                 if row is not None:
-                    found[space.index] = dict(row.kinds).get(kind, row.speed)
+                    speed = row.speed
+                    if row.learn and self.learned is not None:
+                        speed = self.learned.speed(row.name, kind)[0]
+                    found[space.index] = dict(row.kinds).get(kind, speed)
             self._columns[kind] = found
         return found

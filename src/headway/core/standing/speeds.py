@@ -28,11 +28,13 @@ def _row(name: str, given: Any) -> Speed:
     kinds = row.get("kinds", {})
     if not isinstance(kinds, Mapping):
         raise Invalid(f"{where} kinds is {kinds!r}, not a table", hint="write kinds = { train = 4 }")
+    learn = row.get("speed") == "learn"
     return Speed(
         name,
         parse_where(row["where"], f"{where} where"),
-        _speed(row.get("speed", 1), f"{where} speed"),
+        _speed(1 if learn else row.get("speed", 1), f"{where} speed"),
         tuple((kind, _speed(one, f"{where} kinds.{kind}")) for kind, one in sorted(kinds.items())),
+        learn,
     )
 
 
