@@ -34,7 +34,9 @@ Item = tuple[int, int, Entry]
 Slot = tuple[int, int, "Shape"]
 
 #: So many parked shapes that fit a freed node are compared one by one; beyond it their heads are compared in one NumPy call.
-ONE_BY_ONE = 24
+ONE_BY_ONE = 48
+#: Where more than that fit, so many of the first in line are tried before.
+FEW = 8
 #: More milli-cores than any node has.
 NEVER = 1 << 60
 #: In the column of heads: none.
@@ -427,10 +429,16 @@ class Queue:
         found = self.needs.within(space.cpu, space.memory, space.reach, self.parked_bits)
         if not found:
             return None
-        if found.bit_count() > ONE_BY_ONE:
-            return self._first_by_column(space, found)
         best: Slot | None = None
         shapes, special = self.shapes, self.special
+        count = found.bit_count()
+        if count > FEW:  # one of the first in line is likely to be among them
+            for slot in self.parked[:FEW]:
+                ident = slot[2].id
+                if found >> ident & 1 and (not special >> ident & 1 or space.fits(slot[2])):
+                    return slot
+        if count > ONE_BY_ONE:
+            return self._first_by_column(space, found)
         while found:
             low = found & -found
             found ^= low
