@@ -433,10 +433,10 @@ class Queue:
         shapes, special = self.shapes, self.special
         count = found.bit_count()
         if count > FEW:  # one of the first in line is likely to be among them
-            for slot in self.parked[:FEW]:
-                ident = slot[2].id
-                if found >> ident & 1 and (not special >> ident & 1 or space.fits(slot[2])):
-                    return slot
+            for early in self.parked[:FEW]:
+                ident = early[2].id
+                if found >> ident & 1 and (not special >> ident & 1 or space.fits(early[2])):
+                    return early
         if count > ONE_BY_ONE:
             return self._first_by_column(space, found)
         while found:
