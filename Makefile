@@ -18,7 +18,7 @@ install: $(STAMP)  ## make .venv with headway and all that demo, tests and bench
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Headway needs Python 3.11 or newer, this is " + sys.version.split()[0] + ". Try: make install PYTHON=python3.12")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed. On Debian and Ubuntu: apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[agents,demo,otel,solvers,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[agents,demo,solvers,test]'
 	@touch $@
 
 demo: install  ## train a model through the real service, kill it in mid-run, see it resume
