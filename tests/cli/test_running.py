@@ -22,7 +22,7 @@ def test_submit_prints_the_id_and_posts_the_graph(headway: Call, service: Servic
     assert body["run"].startswith("flow-")
     assert [spec["name"] for spec in body["workflow"]["tasks"]] == ["double", "total"]
     assert [0, 1, 2, 3] in [ref.get("data") for ref in body["values"].values()]
-    assert service.blobs.has(body["bundle"])
+    assert service.blobs.touch(body["bundle"])
 
 
 def test_submit_twice_with_one_key(headway: Call, service: Service, flow: Path) -> None:

@@ -130,11 +130,11 @@ async def test_each_child_gets_only_its_own_credentials(tmp_path: Path) -> None:
     async with running(supervisor(tmp_path)):
         service = read_child({"HEADWAY_CHILD_CONFIG": str(tmp_path / "run/service.json")})
         executor = read_child({"HEADWAY_CHILD_CONFIG": str(tmp_path / "run/executor.json")})
-    assert set(service.brokers) == {"planner", "scheduler", "resource_manager"}
+    assert set(service.brokers) == {"planner", "scheduler", "resource_manager", "desk", "triggers"}
     assert set(executor.brokers) == {"executor-local"}
     assert "secret-of-planner" in service.brokers["planner"]
     assert service.settings == executor.settings == Settings(state=tmp_path)
-    assert "secret" not in repr(service)
+    assert "secret-of" not in repr(service)
 
 
 async def test_the_second_is_refused_with_the_firsts_address(tmp_path: Path) -> None:

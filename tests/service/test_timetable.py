@@ -65,7 +65,7 @@ def test_every_day_of_a_year_has_one_run_in_both_zones() -> None:
 @settings(max_examples=80, deadline=None)
 @given(
     st.sampled_from(["*/7 * * * *", "30 2 * * *", "0 */3 * * *", "15 1,2,3 * * 0", "@hourly", "0 0 L * *"]),
-    st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC"]),
+    st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Sydney", "UTC"]),
     st.sampled_from(["2026-03-29", "2026-10-25", "2026-03-08", "2026-11-01", "2026-04-05", "2026-06-15"]),
     st.integers(-48, 48),
 )

@@ -2,8 +2,9 @@
 
 Cron as Debian's (by the library cronsim): five fields; both days restricted means either; names of months and days, `L` for the
 last day. A job whose local time does not exist (clocks go forward) is due right after the gap, once; one whose local time comes
-twice (clocks go back) is due the first time only; jobs that run at every hour follow real time. Times here are microseconds
-since 1970.
+twice (clocks go back) is due the first time only; jobs that run at every hour follow real time. One zone changes its clocks
+by half an hour (Australia/Lord_Howe): when they go back, the library leaves out one time of a job of every so many hours there. Times
+here are microseconds since 1970.
 """
 
 from __future__ import annotations

@@ -71,7 +71,9 @@ def load(tree: dict[str, Any]) -> Run:
         setattr(run, name, array("q", tree[name]))
     run.waits = array("q", bytes(8 * len(run.state)))
     for name in _SPARSE:
-        getattr(run, name).update((row, value) for row, value in tree[name])
+        getattr(run, name).update(
+            (row, value) for row, value in tree.get(name, ())
+        )  # what is newer than the snapshot is empty
     run.earlier = {row: [(a, o, t) for a, o, t in history] for row, history in run.earlier.items()}
     run.offers = {(step, row): not_before for step, row, not_before in tree["offers"]}
     run.withdrawn = dict(tree["withdrawn"])
