@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from headway.core import beside, events, explain, invariants, snapshot, stopping, switching, trains
+from headway.core import beside, claims, events, explain, invariants, snapshot, stopping, switching, trains
 from headway.core.admission import gangs, limits, windows
 from headway.core.admission.slots import pools_view
 from headway.core.branches import depth_of
@@ -158,8 +158,12 @@ class Engine:
             self._tick(now)
         if world.claims:
             for claim in [claim for claim in world.claims.values() if claim.ready]:
-                if claim.entry.task.id in world.claims:  # a gang's are fulfilled together
-                    world.fulfil(claim, now)
+                if claim.entry.task.id not in world.claims:
+                    continue  # a gang's are fulfilled together
+                if claim.entry.task.gang is not None:
+                    gangs.fulfil(world, claim.entry, now)
+                else:
+                    claims.fulfil(world, claim, now)
         if world.gates.shut:
             world.gates.open(world.queue, now)
         else:
@@ -463,7 +467,7 @@ class Engine:
         if lease.evicting:
             by = next((c.entry.task.id for c in lease.space.claims if lease.id in c.victims), None)
             said = (("late", True),) if by is None else (("by", by), ("late", True))
-            self.world.oust(member, Reason("preempted", said), now)
+            claims.oust(self.world, member, Reason("preempted", said), now)
         elif len(lease.members) > 1:
             trains.watch(self.world, member)
         if self.world.overrides.active:

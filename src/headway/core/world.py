@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from headway.core import beside
+from headway.core import beside, claims
 from headway.core.admission import gangs
 from headway.core.admission.calendar import Windows
 from headway.core.admission.gates import Gates
@@ -22,7 +22,7 @@ from headway.core.admission.outlook import Outlook
 from headway.core.ask import Ask, ask_of
 from headway.core.capacity import learning
 from headway.core.capacity.estimates import Estimates, Family
-from headway.core.decisions import Decision, Dropped, Lost, Preempt, Reason, Recall, Spare, Start
+from headway.core.decisions import Decision, Dropped, Lost, Reason, Recall, Start
 from headway.core.joint.record import Standing
 from headway.core.ledger import Ledger
 from headway.core.overrides import Overrides
@@ -41,7 +41,6 @@ from headway.core.state import (
     Lease,
     Member,
     Move,
-    Ousted,
     Past,
     Reservation,
     State,
@@ -354,7 +353,7 @@ class World:
         elif entry.item is not None:
             self.unqueue(entry)
         elif entry.state is State.CLAIMING:
-            self.cancel_claim(self.claims[entry.task.id])
+            claims.cancel(self, self.claims[entry.task.id])
 
     def unqueue(self, entry: Entry) -> None:
         """Takes a task out of the line."""
@@ -609,84 +608,6 @@ class World:
         past[task] = Past(member.attempt, lease.space.name, outcome, member.granted, now, took, member.reason)
         if len(past) > KEEP_PAST:
             past.popitem(last=False)
-
-    # ── claims ──────────────────────────────────────────────────────────────────────────────────────────────
-
-    def make_claim(
-        self, entry: Entry, space: Space, devices: tuple[int, ...], victims: tuple[int, ...], now: int
-    ) -> Claim:
-        """Reserves what is free of the place now and what comes free of it later."""
-        if entry.item is not None:
-            self.unqueue(entry)
-        self.move(entry, Move.CLAIM)
-        claim = Claim(entry, space, devices, victims, now)
-        self.claims[entry.task.id] = claim
-        if entry.shape.bond is not None:
-            beside.count(self, space, entry.shape, 1)
-        if entry.shape.gated:
-            self.gates.claim(entry.shape, 1)
-        space.claims.append(claim)
-        space.absorb(claim)
-        space.changed()
-        self.nodes.changed(space, freed=False)
-        return claim
-
-    def cancel_claim(self, claim: Claim) -> None:
-        """The place is not needed any more, or went away; the task is the caller's to settle. Nobody leaves in vain."""
-        del self.claims[claim.entry.task.id]
-        if claim.entry.shape.bond is not None:
-            beside.count(self, claim.space, claim.entry.shape, -1)
-        if claim.entry.shape.gated:
-            self.gates.claim(claim.entry.shape, -1)
-        claim.space.disband(claim)
-        self.nodes.changed(claim.space, freed=True)
-        self.spare(claim)
-
-    def fulfil(self, claim: Claim, now: int) -> None:
-        """The place is clear: the one it was cleared for starts. Whoever was to leave and still runs may stay."""
-        entry = claim.entry
-        if entry.task.gang is not None:
-            gangs.fulfil(self, entry, now)
-            return
-        del self.claims[entry.task.id]
-        if entry.shape.bond is not None:
-            beside.count(self, claim.space, entry.shape, -1)
-        if entry.shape.gated:
-            self.gates.claim(entry.shape, -1)
-        claim.space.claims.remove(claim)
-        lease = self.open_lease(claim.space, entry, claim.devices)
-        reason = Reason("preempts", (("victims", list(claim.victims)), ("waited", now - claim.made)))
-        self.grant(entry, lease, reason, now)
-        self.spare(claim)
-
-    def oust(self, member: Member, reason: Reason, now: int) -> None:
-        """Asks a running attempt to checkpoint and end."""
-        entry, node = member.entry, member.lease.space.name
-        entry.ousted = Ousted(now, node, reason)
-        self.away[entry.task.id] = entry
-        if self.disruptions.rules:
-            self.disruptions.asked(entry, now)
-        self.out.append(Preempt(entry.task.id, member.attempt, node, self.settings.grace, reason))
-
-    def spare(self, claim: Claim) -> None:
-        """Lets the victims of a claim off that have not left."""
-        for ident in claim.victims:
-            lease = self.leases.get(ident)
-            if lease is None or not lease.evicting or lease.leaving:
-                continue
-            lease.evicting = False
-            self.touched[lease.id] = lease
-            running = lease.members[0]
-            entry = running.entry
-            if running.started < 0 or entry.ousted is None or entry.task.id not in self.away:
-                continue
-            del self.away[entry.task.id]
-            if self.disruptions.rules:
-                self.disruptions.spared(entry, entry.ousted.at)
-            entry.ousted = None
-            if not lease.space.gone:
-                reason = Reason("spared", (("for", claim.entry.task.id),))
-                self.out.append(Spare(entry.task.id, running.attempt, lease.space.name, reason))
 
     # ── the whole ───────────────────────────────────────────────────────────────────────────────────────────
 

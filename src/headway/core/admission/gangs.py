@@ -18,6 +18,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from headway.core import claims
 from headway.core.admission.outlook import expected_end
 from headway.core.ask import Ask, Wide
 from headway.core.decisions import Reason, Start
@@ -207,7 +208,7 @@ def scatter(world: World, entry: Entry) -> None:
         leave_line(world, band)
         for member in band.ready.values():
             if claimed:
-                world.cancel_claim(world.claims[member.task.id])
+                claims.cancel(world, world.claims[member.task.id])
             if member is not entry and member.state is not State.GATHERING:
                 world.move(member, Move.GATHER)
     del band.ready[gang.index]
@@ -385,22 +386,22 @@ def claim(
     world.unqueue(leader)
     leader.shape = own
     for entry, (space, devices, victims) in zip(members, to, strict=True):
-        world.make_claim(entry, space, devices, victims, now)
+        claims.make(world, entry, space, devices, victims, now)
 
 
 def fulfil(world: World, entry: Entry, now: int) -> None:
     """A member's place is clear: when all are, the gang starts."""
     band = world.gangs.of(entry)
     assert band is not None
-    claims = [world.claims.get(member.task.id) for member in band.in_order()]
+    cleared = [world.claims.get(member.task.id) for member in band.in_order()]
     leases = []
-    if any(claim is None or not claim.ready for claim in claims):
+    if any(claim is None or not claim.ready for claim in cleared):
         return
-    if world.gates.accounts and not world.gates.may_fulfil([claim for claim in claims if claim is not None]):
+    if world.gates.accounts and not world.gates.may_fulfil([claim for claim in cleared if claim is not None]):
         return
     victims: dict[int, None] = {}
     made = now
-    for claim in claims:
+    for claim in cleared:
         assert claim is not None
         del world.claims[claim.entry.task.id]
         if claim.entry.shape.gated:
@@ -412,9 +413,9 @@ def fulfil(world: World, entry: Entry, now: int) -> None:
     band.leader = band.own = None
     said = (("gang", band.id), ("size", len(leases)), ("victims", list(victims)), ("waited", now - made))
     grant(world, band, leases, Reason("preempts", said), now)
-    for claim in claims:
+    for claim in cleared:
         assert claim is not None
-        world.spare(claim)
+        claims.spare(world, claim)
 
 
 # ── ending ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -435,4 +436,4 @@ def break_up(world: World, entry: Entry, reason: Reason, now: int) -> None:
             lease.evicting = True
             world.recall(lease, lease.idle_members(), reason)
             if member.started >= 0:
-                world.oust(member, reason, now)
+                claims.oust(world, member, reason, now)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from headway.core import claims
 from headway.core.admission.quota import Account, room
 from headway.core.decisions import Reason
 from headway.core.placement.space import Imagined, Space
@@ -235,7 +236,7 @@ def _accounts(world: World, lease: Lease) -> tuple[tuple[int, str], ...]:
 def _carry_out(world: World, account: Account, entry: Entry, plan: Plan, now: int) -> None:
     leases = [lease for unit in plan.victims for lease in unit]
     victims = tuple(lease.id for lease in leases)
-    world.make_claim(entry, plan.space, plan.devices, victims, now).reclaims = True
+    claims.make(world, entry, plan.space, plan.devices, victims, now).reclaims = True
     for lease in leases:
         one = price(world, lease, now)
         said = facts(

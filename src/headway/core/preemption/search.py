@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from headway.core import claims
 from headway.core.admission import gangs
 from headway.core.decisions import Reason
 from headway.core.placement.space import Imagined, Space
@@ -139,7 +140,7 @@ def carry_out(world: World, entry: Entry, found: Found, now: int, **why: int) ->
         }
         for other in found.others
     ]
-    world.make_claim(entry, plan.space, devices, tuple(lease.id for lease in leases), now)
+    claims.make(world, entry, plan.space, devices, tuple(lease.id for lease in leases), now)
     cost = sum(one.total for one in prices)
     for lease, one in zip(leases, prices, strict=True):
         said = dict(why)
@@ -174,6 +175,6 @@ def evict(world: World, lease: Lease, reason: Reason, now: int) -> None:
     running = lease.members[0]
     world.recall(lease, lease.idle_members(), reason)
     if running.started >= 0:
-        world.oust(running, reason, now)
+        claims.oust(world, running, reason, now)
     if running.entry.task.gang is not None:
         gangs.break_up(world, running.entry, reason, now)
