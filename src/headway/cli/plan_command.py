@@ -113,8 +113,7 @@ def plan(
 
         headway plan ~/.local/state/headway --pools kinds.toml --delay-cost 2 --ready 3min
     """
-    from headway.api.sizing import plan_state, plan_traces
-    from headway.cli.moments import moment_of
+    from headway.api.sizing import plan_traces
     from headway.domain.units import parse_time
     from headway.errors import Invalid
     from headway.sim.injected import Injected
@@ -125,17 +124,9 @@ def plan(
                 "--pools asks about one state folder, and not for a wait",
                 hint="headway plan DIR --pools kinds.toml",
             )
-        state, now = trace[0], time.time_ns() // 1000
-        weighed = plan_state(
-            state,
-            pools,
-            now if at is None else moment_of(at, "--at"),
-            delay=round(delay_cost * 1_000_000),
-            ready=parse_time(ready, "--ready"),
-            horizon=parse_time(horizon, "--horizon"),
-            each=per_node,
+        _weigh(
+            trace[0], pools, output, at=at, delay_cost=delay_cost, ready=ready, horizon=horizon, each=per_node
         )
-        print(json.dumps(weighed.tree(), indent=2) if output is Form.json else weighed.text(), flush=True)
         return
     if at is not None:
         raise Invalid("--at goes with --pools", hint="of a trace, --since says from when on")
@@ -161,6 +152,34 @@ def plan(
     print(json.dumps(found.tree(), indent=2) if output is Form.json else found.text(), flush=True)
     if found.best is None:
         sys.exit(1)
+
+
+def _weigh(
+    state: Path,
+    kinds: Path,
+    output: Form,
+    *,
+    at: str | None,
+    delay_cost: float,
+    ready: str,
+    horizon: str,
+    each: int,
+) -> None:
+    """Print which nodes to add or close for what waits in a state folder."""
+    from headway.api.sizing import plan_state
+    from headway.cli.moments import moment_of
+    from headway.domain.units import parse_time
+
+    found = plan_state(
+        state,
+        kinds,
+        time.time_ns() // 1000 if at is None else moment_of(at, "--at"),
+        delay=round(delay_cost * 1_000_000),
+        ready=parse_time(ready, "--ready"),
+        horizon=parse_time(horizon, "--horizon"),
+        each=each,
+    )
+    print(json.dumps(found.tree(), indent=2) if output is Form.json else found.text(), flush=True)
 
 
 def register(app: typer.Typer) -> None:
