@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
@@ -20,7 +21,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Decorated(Generic[P, R]):
+class Decorated(ABC, Generic[P, R]):
     """What tasks and workflows have in common: a function with a name, that can be called, mapped and made to wait.
 
     Attributes:
@@ -34,13 +35,14 @@ class Decorated(Generic[P, R]):
         functools.update_wrapper(self, function)
         self.function, self.name = function, name
 
+    @abstractmethod
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        raise NotImplementedError
+        """What a call means here: noted in a graph, run in place, or just the function."""
 
     @property
+    @abstractmethod
     def node(self) -> TaskOptions:
         """Of the task that stands for it in a graph."""
-        raise NotImplementedError
 
     def after(self, *results: Any) -> After[P, R]:
         """The same, to be called once these results are there too, though it does not take them.
@@ -63,9 +65,9 @@ class Decorated(Generic[P, R]):
             return cast("list[R]", here.map(self, self._signature(), iterables, constants))
         return cast("list[R]", self._map_in_place(iterables, constants))
 
+    @abstractmethod
     def _body(self, args: Any, kwargs: Mapping[str, Any]) -> Any:
         """What one call of it comes to where nothing is traced."""
-        raise NotImplementedError
 
     def _in_place(self, args: Any, kwargs: Mapping[str, Any], after: Sequence[Any] = ()) -> Any:
         def run(*args: Any, **kwargs: Any) -> Any:
