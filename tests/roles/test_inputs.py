@@ -85,3 +85,9 @@ def test_what_a_call_reads_is_what_its_arguments_name() -> None:
     }
     assert held_inputs("r", inputs, names) == (("r/a", 64 << 20), ("r/b[3]", 64 << 20))
     assert blob_size("d", BLOB, names) == 0
+
+
+def test_a_result_of_what_an_item_called_counts_by_its_own_node() -> None:
+    names = frozenset({"fan[3].load", "fan[3].split"})
+    inputs = {"fan[3].load": BLOB, "fan[3].split[2]": BLOB, "fan[4].load": BLOB, "fan[3]": BLOB}
+    assert [task for task, _ in held_inputs("r", inputs, names)] == ["r/fan[3].load", "r/fan[3].split[2]"]

@@ -26,7 +26,9 @@ def _outputs(tree: Mapping[str, Any]) -> Iterator[str]:
 
 def blob_size(name: str, ref: Any, names: frozenset[str]) -> int:
     """Bytes of a result, if it is a blob and of one of those nodes; else 0."""
-    if not ref or name.partition("[")[0] not in names:
+    # Of an item the last index is its own; one further left belongs to the task that called it (`fan[3].load[2]`).
+    node = name.rpartition("[")[0] if name.endswith("]") else name
+    if not ref or node not in names:
         return 0
     ref = ref.get("*", ref)
     return int(ref.get("size") or 0) if ref.get("kind") == "blob" else 0
